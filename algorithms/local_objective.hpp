@@ -1,0 +1,86 @@
+// The client half of an algorithm: what happens on one client during one task. An objective is immutable
+// and shared by threads; everything of a task lives in its TaskRun. The defaults are plain local SGD on
+// cross-entropy, so FedAvg overrides nothing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/messages.hpp"
+#include "core/random.hpp"
+#include "models/loss.hpp"
+#include "models/model.hpp"
+#include "models/optimizer.hpp"
+
+namespace fedloom {
+
+/// A client's training examples as an algorithm sees them; the client adapts its data set to this.
+class LocalData {
+ public:
+  virtual ~LocalData() = default;
+  virtual std::size_t size() const = 0;
+  /// A batch of the examples at these positions (0 .. size()-1), valid until the next call.
+  virtual Batch batch(std::span<const std::uint32_t> positions) = 0;
+  /// Label of the example at a position.
+  virtual std::int32_t label(std::size_t position) const = 0;
+};
+
+/// Everything one task needs and makes. Owned by the client; valid during the task.
+struct TaskRun {
+  const Task* task = nullptr;
+  const Model* model = nullptr;
+  const SliceSet* exchanged = nullptr;
+  LocalData* data = nullptr;
+  Workspace* workspace = nullptr;
+  Optimizer* optimizer = nullptr;
+  Recipe recipe;                                // the task's, possibly changed by begin()
+  std::uint64_t seed = 0;                       // of the experiment
+
+  std::span<const float> start;                 // the model as it was sent, full layout
+  std::span<float> parameters;                  // the model being trained, full layout
+  std::span<float> gradient;                    // scratch, full layout
+  std::map<std::string, Payload, std::less<>> shared;  // shared vectors by name, "model" included
+  TensorMap kept;                               // this client's slots; changed values are proposed as new
+  TensorMap scratch;                            // for the objective, forgotten after the task
+
+  std::uint64_t steps = 0;                      // optimizer steps taken
+  double loss_sum = 0.0;
+  std::uint64_t loss_count = 0;
+
+  /// A random sequence of this task: keyed by (seed, stream, client, task number).
+  Random random(Stream stream) const { return {seed, stream, task->id.client, task->id.number}; }
+  /// The floats of a shared vector; its absence is a programmer error.
+  std::span<const float> shared_values(std::string_view name) const;
+  /// This client's slot, made of zeros on first use.
+  Tensor& kept_slot(const std::string& name, std::size_t size);
+};
+
+class LocalObjective {
+ public:
+  virtual ~LocalObjective() = default;
+
+  /// Once per task, before any work.
+  virtual void begin(TaskRun& run) const;
+  /// Do what a task of this kind asks. Default: local SGD for "train"; other kinds are a programmer error.
+  virtual void work(std::string_view kind, TaskRun& run) const;
+  /// Sum of losses over the batch, and its gradient with respect to the logits (B, outputs).
+  virtual LossSum loss(TaskRun& run, std::span<const float> logits, std::span<const float> features,
+                       const Batch& batch, std::span<float> logit_gradient) const;
+  /// Once per step on the flat mean gradient, before the optimizer: proximal pull, control variate …
+  virtual void correct(TaskRun& run, std::span<float> gradient) const;
+  /// Fill the update. Default: slot "delta" = exchanged slices of parameters - start.
+  virtual void finish(TaskRun& run, Update& update) const;
+};
+
+/// Mini-batch SGD over the client's examples as the recipe says: each epoch is a fresh keyed shuffle, the
+/// last batch of an epoch may be smaller, `steps` > 0 stops after that many steps. No examples: no steps.
+void train_locally(const LocalObjective& objective, TaskRun& run);
+
+/// parameters - start on the exchanged slices, as the payload "delta".
+Payload delta_payload(const TaskRun& run);
+
+}  // namespace fedloom

@@ -1,0 +1,34 @@
+// Who takes part. A sampler says who, the pacer how many and when.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/ids.hpp"
+#include "core/random.hpp"
+#include "core/registry.hpp"
+
+namespace fedloom {
+
+/// The clients a sampler may choose from. With `eligible` empty, all of them.
+struct Candidates {
+  std::uint64_t population = 0;
+  std::function<bool(ClientId)> eligible;
+  std::function<std::uint64_t(ClientId)> examples;
+
+  /// Eligible clients, ascending. O(population).
+  std::vector<ClientId> list() const;
+};
+
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+  /// At most `count` distinct eligible clients, ascending; fewer when there are not as many.
+  virtual std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t count, Random& random) const = 0;
+};
+
+using SamplerRegistry = Registry<std::unique_ptr<Sampler>>;
+
+}  // namespace fedloom

@@ -1,0 +1,19 @@
+// Every eligible client, in every window: the cross-silo setting. The pacer's count is not a limit here.
+#include "algorithms/sampler.hpp"
+
+namespace fedloom {
+namespace {
+
+class AllSampler : public Sampler {
+ public:
+  std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t /*count*/, Random&) const override {
+    return candidates.list();
+  }
+};
+
+const Registration<SamplerRegistry, NoSettings> kAll{
+    {"all", "every available client in every round", ""},
+    [](const NoSettings&) -> std::unique_ptr<Sampler> { return std::make_unique<AllSampler>(); }};
+
+}  // namespace
+}  // namespace fedloom

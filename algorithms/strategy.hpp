@@ -1,0 +1,139 @@
+// The server half of an algorithm. A strategy is immutable after construction: everything that changes
+// lives in ServerState, a value that checkpoints save without knowing the algorithm. One paper is one
+// .cpp file that defines a Strategy, usually a LocalObjective (local_objective.hpp), and registers both.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/fixed_point.hpp"
+#include "core/layout.hpp"
+#include "core/messages.hpp"
+
+namespace fedloom {
+
+/// The federation as the server knows it when the run starts.
+struct PopulationInfo {
+  std::uint64_t clients = 0;
+  std::uint64_t seed = 0;
+};
+
+/// What the server carries from window to window.
+struct ServerState {
+  ParameterVector model;
+  Version version = 0;
+  TensorMap slots;                        // momentum, control variates, subspace bases …
+  std::map<std::string, double> scalars;  // counters, adaptive thresholds …
+};
+
+/// What a strategy needs from the engine or promises to it.
+struct Traits {
+  bool keeps_updates = false;      // advance() needs every update, not only sums (median, Krum)
+  bool keeps_client_state = false; // clients carry slots between their tasks
+  bool exchanges = true;           // false: clients never receive a model (local-only training)
+  bool personal_models = false;    // quality is measured on clients' own models (kept slot "model")
+  bool pools_data = false;         // one client holds everybody's data (centralised training)
+};
+
+/// One named vector that clients return and the server sums.
+struct SlotSpec {
+  std::string name;
+  std::size_t size = 0;
+  Weighting weighting = Weighting::contribution;
+  double range = 1024.0;  // a value beyond it is rejected(range)
+};
+
+/// One kind of task within a window.
+struct Phase {
+  std::string kind = "train";
+  enum class Cohort : std::uint8_t { sample, same } cohort = Cohort::sample;
+  Recipe recipe;
+  std::vector<SlotSpec> slots;
+  std::vector<std::string> shared;  // ServerState slots that every task of this phase receives
+};
+
+/// The sum of one slot over a phase's accepted tasks, with its normaliser.
+struct SlotSum {
+  FixedPointSum sum;
+  double normaliser = 1.0;
+  Weighting weighting = Weighting::contribution;
+
+  std::size_t size() const { return sum.size(); }
+  /// Weighted mean of element i.
+  double mean(std::size_t i) const { return sum.value(i) / normaliser; }
+  /// Weighted sum of element i, not normalised.
+  double total(std::size_t i) const { return sum.value(i); }
+};
+
+/// What one phase brought in.
+struct PhaseSum {
+  std::map<std::string, SlotSum, std::less<>> slots;
+  std::uint64_t accepted = 0;
+  std::map<std::string, double> scalars;  // sums of scalars over accepted tasks, in client order
+  /// Every accepted update in client order; only for strategies that keep updates.
+  std::vector<Update> updates;
+
+  const SlotSum& slot(std::string_view name) const;
+};
+
+/// The window so far, phase by phase in the order they ran.
+struct WindowSums {
+  WindowId window = 0;
+  std::vector<std::pair<std::string, PhaseSum>> phases;
+
+  const PhaseSum& phase(std::string_view kind) const;
+};
+
+/// An accepted update on its way into the sum.
+struct Contribution {
+  const Update* update = nullptr;
+  std::uint64_t weight = 0;              // numerator for Weighting::contribution
+  std::span<const float> start_model;    // exchanged slices the client started from; may be empty
+  std::span<const float> current_model;  // exchanged slices now; may be empty
+};
+
+class Strategy {
+ public:
+  virtual ~Strategy() = default;
+
+  virtual Traits traits() const { return {}; }
+  /// Which slices travel. Default: all that are trained or statistics.
+  virtual SliceSet exchanged(const Layout& layout) const { return SliceSet::exchanged(layout); }
+  /// Once per run: make named slots in the state.
+  virtual void start(ServerState& state, const PopulationInfo& population) const;
+  /// What the window still needs, or nothing when it may advance. `base` is the recipe of the experiment.
+  /// Default: one phase "train" that sums the slot "delta".
+  virtual std::optional<Phase> next_phase(const ServerState& state, const WindowSums& window,
+                                          const Recipe& base) const;
+  /// Attach vectors or change the recipe of one outgoing task.
+  virtual void prepare(const ServerState& state, Task& task) const;
+  /// Undo the client's transforms before the update is folded; Reason::none when it is sound.
+  virtual Reason decode(Update& update) const;
+  /// Add accepted updates to the phase's sums. Runs where the updates are: at a worker or at the server.
+  /// Default: the weighted sum of every slot.
+  virtual void fold(std::span<const Contribution> contributions, PhaseSum& sum) const;
+  /// Make the next model from the window's sums; returns metrics to report.
+  /// Default: trained slices += server_lr * mean delta, statistic slices += mean delta.
+  virtual std::map<std::string, double> advance(ServerState& state, const WindowSums& window) const = 0;
+  /// Answer a client's call from inside a step (split learning). Default: programmer error.
+  virtual TensorMap serve(ServerState& state, const TensorMap& request) const;
+};
+
+/// model += server_lr * mean of the slot "delta" on trained slices, += mean on statistic slices: the
+/// server rule that most strategies share or build on.
+void apply_mean_delta(ServerState& state, const SliceSet& exchanged, const SlotSum& delta, double server_lr);
+
+/// The common one-phase plan: kind "train", slot "delta" of the exchanged size.
+Phase train_phase(const Recipe& recipe, std::size_t exchanged_size);
+
+/// Sums of the right sizes and scales for a phase. `largest_weight` bounds one numerator, `total_weight`
+/// their sum, `cohort` the number of tasks.
+PhaseSum empty_sum(const Phase& phase, double largest_weight, double total_weight, std::uint64_t cohort);
+
+}  // namespace fedloom

@@ -1,0 +1,239 @@
+// Message by message, what a peer does.
+#include "client/host.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/version.hpp"
+#include "transport/codec.hpp"
+
+namespace fedloom {
+
+namespace {
+
+// What the fold needs of a held update, and the empty sums it goes into.
+PhaseSum empty_sum(const Fold& fold) {
+  PhaseSum sum;
+  for (const Fold::Slot& slot : fold.slots)
+    sum.slots.emplace(slot.name, SlotSum{FixedPointSum(slot.size, slot.scale), 1.0, slot.weighting});
+  return sum;
+}
+
+Blob units_blob(const FixedPointSum& sum) {
+  const auto bytes = std::as_bytes(sum.units());
+  return Blob::copy_of(bytes);
+}
+
+}  // namespace
+
+ClientHost::ClientHost(Channel& channel, Executor& executor, Hello hello, WorldFactory make_world, Ended ended,
+                       Say say)
+    : channel_(channel),
+      executor_(executor),
+      hello_(std::move(hello)),
+      make_world_(std::move(make_world)),
+      ended_(std::move(ended)),
+      say_(std::move(say)) {
+  ChannelHandlers handlers;
+  handlers.on_message = [this](PeerId, Message&& message) { on_message(message); };
+  handlers.on_peer = [this](PeerId peer, PeerChange change, Reason reason) { on_peer(peer, change, reason); };
+  handlers.on_refused = [this](PeerId, Reason reason, const std::string& text) {
+    say_(fmt::format("refused ({}): {}", to_string(reason), text));
+    if (reason == Reason::version) ended_(text, true);
+  };
+  channel_.set_handlers(std::move(handlers));
+}
+
+template <class T>
+void ClientHost::send(const T& value) {
+  channel_.send(kServerPeer, encode(value));
+}
+
+void ClientHost::on_peer(PeerId /*peer*/, PeerChange change, Reason reason) {
+  if (change == PeerChange::left) {
+    say_(fmt::format("lost the server ({}); waiting for it", to_string(reason)));
+    return;
+  }
+  // A server that is new to us, or came back, must send shared vectors again: it does not know what we have.
+  shared_.clear();
+  send(hello_);
+}
+
+void ClientHost::on_message(const Message& message) {
+  switch (static_cast<MessageType>(message.type)) {
+    case MessageType::welcome:
+      if (const auto v = decode<Welcome>(message)) return on_welcome(*v);
+      break;
+    case MessageType::shared:
+      if (auto v = decode<Shared>(message)) return on_shared(std::move(*v));
+      break;
+    case MessageType::task:
+      if (const auto v = decode<Task>(message)) return on_task(*v);
+      break;
+    case MessageType::fold:
+      if (const auto v = decode<Fold>(message)) return on_fold(*v);
+      break;
+    case MessageType::verdicts:
+      if (const auto v = decode<Verdicts>(message)) return on_verdicts(*v);
+      break;
+    case MessageType::collect:
+      if (const auto v = decode<Collect>(message)) return on_collect(*v);
+      break;
+    case MessageType::evaluate_clients:
+      if (const auto v = decode<EvaluateClients>(message)) return on_evaluate(*v);
+      break;
+    case MessageType::goodbye:
+      if (const auto v = decode<Goodbye>(message)) return ended_(v->reason, v->failed);
+      break;
+    default: break;
+  }
+  say_(fmt::format("ignored a {} message of {} bytes that does not parse",
+                   to_string(static_cast<MessageType>(message.type)), message.head.size()));
+}
+
+void ClientHost::on_welcome(const Welcome& welcome) {
+  if (world_ && run_ == welcome.run) return;  // reconnected to the same run: all is as it was
+  try {
+    pool_.reset();
+    held_.clear();
+    running_.clear();
+    world_ = make_world_(welcome.experiment);
+  } catch (const std::exception& error) {
+    send(Goodbye{error.what(), true});
+    ended_(error.what(), true);
+    return;
+  }
+  if (world_->model->layout()->fingerprint() != welcome.layout) {
+    const std::string text = fmt::format("the model here has layout {:016x}, the server's {:016x}; use the same "
+                                         "build and plug-ins on both sides",
+                                         world_->model->layout()->fingerprint(), welcome.layout);
+    send(Goodbye{text, true});
+    ended_(text, true);
+    return;
+  }
+  run_ = welcome.run;
+  pool_ = std::make_unique<TaskPool>(world_, hello_.capacity, executor_);
+}
+
+void ClientHost::on_shared(Shared shared) {
+  auto& versions = shared_[shared.payload.name];
+  versions.erase(versions.begin(), versions.lower_bound(shared.oldest_live));
+  channel_.keep(shared.payload.data);
+  versions[shared.version] = std::move(shared.payload);
+}
+
+std::optional<SharedVectors> ClientHost::vectors_of(const std::vector<std::string>& names, Version version) const {
+  SharedVectors vectors;
+  for (const std::string& name : names) {
+    const auto versions = shared_.find(name);
+    if (versions == shared_.end()) return std::nullopt;
+    const auto it = versions->second.find(version);
+    if (it == versions->second.end()) return std::nullopt;
+    vectors.emplace(name, it->second);
+  }
+  return vectors;
+}
+
+void ClientHost::on_task(const Task& task) {
+  if (running_.contains(task.id)) return;  // asked again after a reconnect; the answer is on its way
+  if (const auto done = held_.find(task.id); done != held_.end()) {
+    on_trained(task, *done->second);
+    return;
+  }
+  auto vectors = vectors_of(task.shared, task.version);
+  if (!pool_ || !vectors) {
+    Update failed;
+    failed.id = task.id;
+    failed.reason = Reason::failed;
+    failed.error = fmt::format("version {} of a shared vector is not here", task.version);
+    send(failed);
+    return;
+  }
+  running_.insert(task.id);
+  pool_->submit([this, task, vectors = std::move(*vectors)](LocalTrainer& trainer) -> Executor::Task {
+    auto update = std::make_shared<Update>(trainer.run(task, vectors));
+    return [this, task, update] { on_trained(task, std::move(*update)); };
+  });
+}
+
+void ClientHost::on_trained(const Task& task, Update update) {
+  running_.erase(task.id);
+  if (update.reason == Reason::failed) say_(fmt::format("task {} of client {}: {}", task.id.number, task.id.client, update.error));
+  if (!task.hold) send(update);
+  if (task.hold || deployed()) {
+    auto kept = std::make_shared<const Update>(update);
+    held_[task.id] = kept;
+  }
+  if (task.hold) {
+    update.slots.clear();
+    send(update);
+  }
+}
+
+void ClientHost::on_fold(const Fold& fold) {
+  std::vector<std::shared_ptr<const Update>> updates;
+  for (const Fold::Term& term : fold.terms) {
+    const auto it = held_.find(term.id);
+    if (it == held_.end()) return say_(fmt::format("asked to sum task {} of client {}, which is not here",
+                                                   term.id.number, term.id.client));
+    updates.push_back(it->second);
+  }
+  pool_->submit([this, fold, updates = std::move(updates)](LocalTrainer&) -> Executor::Task {
+    PhaseSum sum = empty_sum(fold);
+    std::vector<Contribution> contributions;
+    for (std::size_t i = 0; i < updates.size(); ++i)
+      contributions.push_back({updates[i].get(), fold.terms[i].weight, {}, {}});
+    world_->strategy->fold(contributions, sum);
+    PartialSum answer;
+    answer.number = fold.number;
+    answer.terms = fold.terms.size();
+    for (const Fold::Slot& slot : fold.slots) answer.units.push_back(units_blob(sum.slots.at(slot.name).sum));
+    return [this, answer = std::move(answer)] { send(answer); };
+  });
+}
+
+void ClientHost::on_verdicts(const Verdicts& verdicts) {
+  for (const Verdicts::Entry& entry : verdicts.entries) {
+    held_.erase(entry.id);
+    if (!world_) continue;
+    if (entry.verdict != Verdict::accepted && world_->strategy->traits().keeps_client_state)
+      world_->store->drop(entry.id.client, entry.id.number);
+    if (deployed() && entry.verdict != Verdict::accepted)
+      say_(fmt::format("task {}: {} ({})", entry.id.number, to_string(entry.verdict), to_string(entry.reason)));
+  }
+  if (world_)
+    for (const TaskId& old : verdicts.forget) world_->store->drop(old.client, old.number);
+}
+
+void ClientHost::on_collect(const Collect& collect) {
+  for (const TaskId& id : collect.tasks)
+    if (const auto it = held_.find(id); it != held_.end()) send(*it->second);
+}
+
+void ClientHost::on_evaluate(const EvaluateClients& request) {
+  auto vectors = vectors_of({"model"}, request.version);
+  if (!pool_) return;
+  // Clients that keep everything to themselves have no shared model; theirs is in the store.
+  const SharedVectors shared = vectors ? std::move(*vectors) : SharedVectors{};
+  auto answer = std::make_shared<ClientEvaluations>();
+  answer->version = request.version;
+  auto left = std::make_shared<std::size_t>(request.clients.size());
+  for (const TaskId& client : request.clients)
+    pool_->submit([this, client, shared, answer, left](LocalTrainer& trainer) -> Executor::Task {
+      ClientEvaluation result;
+      result.client = client.client;
+      std::string failure;
+      try {
+        result = trainer.evaluate(client.client, client.number, shared);
+      } catch (const std::exception& error) {
+        failure = error.what();
+      }
+      return [this, result, failure, answer, left] {
+        if (!failure.empty()) say_(fmt::format("evaluation of client {}: {}", result.client, failure));
+        answer->results.push_back(result);
+        if (--*left == 0) send(*answer);
+      };
+    });
+}
+
+}  // namespace fedloom

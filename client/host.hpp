@@ -1,0 +1,63 @@
+// The peer's side of the protocol: a worker that hosts any client of a simulation, or a deployed client
+// that is one. It answers tasks with updates, sums what it holds when told to, and keeps nothing longer
+// than the server's verdict. It knows channels and threads only through their interfaces.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "client/task_pool.hpp"
+#include "core/messages.hpp"
+#include "transport/channel.hpp"
+
+namespace fedloom {
+
+class ClientHost {
+ public:
+  /// Builds the world of a run from the experiment text of the welcome; throws UserError when it cannot.
+  using WorldFactory = std::function<std::shared_ptr<const LocalWorld>(const std::string& experiment)>;
+  /// The run is over for this peer.
+  using Ended = std::function<void(const std::string& reason, bool failed)>;
+  /// Something a person may want to read.
+  using Say = std::function<void(const std::string& text)>;
+
+  /// `hello` is what the server is told; hello.capacity is the number of training threads.
+  ClientHost(Channel& channel, Executor& executor, Hello hello, WorldFactory make_world, Ended ended, Say say);
+
+ private:
+  bool deployed() const { return hello_.client.has_value(); }
+  void on_peer(PeerId peer, PeerChange change, Reason reason);
+  void on_message(const Message& message);
+  void on_welcome(const Welcome& welcome);
+  void on_shared(Shared shared);
+  void on_task(const Task& task);
+  void on_trained(const Task& task, Update update);
+  void on_fold(const Fold& fold);
+  void on_verdicts(const Verdicts& verdicts);
+  void on_collect(const Collect& collect);
+  void on_evaluate(const EvaluateClients& request);
+  template <class T>
+  void send(const T& value);
+  std::optional<SharedVectors> vectors_of(const std::vector<std::string>& names, Version version) const;
+
+  Channel& channel_;
+  Executor& executor_;
+  Hello hello_;
+  WorldFactory make_world_;
+  Ended ended_;
+  Say say_;
+
+  std::string run_;
+  std::shared_ptr<const LocalWorld> world_;
+  std::map<std::string, std::map<Version, Payload>, std::less<>> shared_;
+  std::set<TaskId> running_;
+  std::map<TaskId, std::shared_ptr<const Update>> held_;  // until the verdict
+  std::unique_ptr<TaskPool> pool_;                        // last: its jobs see the members above
+};
+
+}  // namespace fedloom

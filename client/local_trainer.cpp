@@ -1,0 +1,149 @@
+// One task, start to finish, on reused buffers.
+#include "client/local_trainer.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "models/loss.hpp"
+
+namespace fedloom {
+
+namespace {
+
+constexpr std::size_t kEvaluationBatch = 256;
+
+SlotReport report_of(const Payload& payload) {
+  const ValueCheck check = check_values(payload.values());
+  return {payload.name, payload.values().size(), check.finite, check.largest};
+}
+
+}  // namespace
+
+void GatheredData::open(ExampleView view) { view_ = std::move(view); }
+
+Batch GatheredData::batch(std::span<const std::uint32_t> positions) {
+  const DataSpec& spec = view_.examples->spec();
+  const auto width = static_cast<std::size_t>(spec.width());
+  indices_.clear();
+  for (const std::uint32_t position : positions) indices_.push_back(view_.indices[position]);
+  labels_.resize(positions.size());
+  Batch batch;
+  batch.size = positions.size();
+  if (spec.vocabulary > 0) {
+    tokens_.resize(positions.size() * width);
+    mask_.resize(positions.size() * width);
+    view_.examples->gather_tokens(indices_, tokens_.data(), mask_.data(), labels_.data());
+    batch.tokens = tokens_.data();
+    batch.mask = mask_.data();
+  } else {
+    if (features_.size() < positions.size() * width) features_.resize(positions.size() * width);
+    view_.examples->gather(indices_, features_.data(), labels_.data());
+    batch.features = features_.data();
+  }
+  batch.targets = labels_.data();
+  return batch;
+}
+
+std::int32_t GatheredData::label(std::size_t position) const {
+  return view_.examples->label(view_.indices[position]);
+}
+
+LocalTrainer::LocalTrainer(std::shared_ptr<const LocalWorld> world)
+    : world_(std::move(world)),
+      exchanged_(world_->strategy->exchanged(*world_->model->layout())),
+      optimizer_(world_->make_optimizer()),
+      start_(world_->initial),
+      parameters_(world_->initial.size()),
+      gradient_(world_->initial.size()) {}
+
+void LocalTrainer::prepare_start(const SharedVectors& shared) {
+  // Slices that do not travel keep their initial values: they are frozen, or personal and in kept state.
+  if (const auto it = shared.find("model"); it != shared.end()) exchanged_.scatter(it->second.values(), start_);
+  else std::copy(world_->initial.begin(), world_->initial.end(), start_.begin());
+}
+
+void LocalTrainer::fit_workspace(std::size_t batch_size) {
+  if (!workspace_ || workspace_->max_batch() < batch_size) workspace_ = world_->model->workspace(batch_size);
+}
+
+Update LocalTrainer::run(const Task& task, const SharedVectors& shared) {
+  try {
+    return run_checked(task, shared);
+  } catch (const std::exception& error) {
+    Update failed;
+    failed.id = task.id;
+    failed.reason = Reason::failed;
+    failed.error = error.what();
+    return failed;
+  }
+}
+
+Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) {
+  data_.open(world_->data->client(task.id.client));
+  prepare_start(shared);
+  std::copy(start_.begin(), start_.end(), parameters_.begin());
+  const auto batch_size = static_cast<std::size_t>(std::max<std::int64_t>(1, task.recipe.batch_size));
+  fit_workspace(std::min(batch_size, std::max<std::size_t>(1, data_.size())));
+  optimizer_->reset(*world_->model->layout());
+
+  TaskRun run;
+  run.task = &task;
+  run.model = world_->model.get();
+  run.exchanged = &exchanged_;
+  run.data = &data_;
+  run.workspace = workspace_.get();
+  run.optimizer = optimizer_.get();
+  run.recipe = task.recipe;
+  run.seed = world_->seed;
+  run.start = start_;
+  run.parameters = parameters_;
+  run.gradient = gradient_;
+  run.shared = shared;
+  if (world_->strategy->traits().keeps_client_state)
+    run.kept = world_->store->load(task.id.client, task.kept_version);
+
+  Update update;
+  update.id = task.id;
+  world_->objective->begin(run);
+  world_->objective->work(task.kind, run);
+  update.examples = data_.size();
+  update.steps = run.steps;
+  update.loss_sum = run.loss_sum;
+  update.loss_count = run.loss_count;
+  world_->objective->finish(run, update);
+  for (const Payload& slot : update.slots) update.reports.push_back(report_of(slot));
+  if (world_->strategy->traits().keeps_client_state)
+    world_->store->propose(task.id.client, task.id.number, run.kept);
+  return update;
+}
+
+ClientEvaluation LocalTrainer::evaluate(ClientId client, std::uint32_t kept_version, const SharedVectors& shared) {
+  ExampleView view = world_->data->client_test(client);
+  if (view.size() == 0) view = world_->data->test();
+  prepare_start(shared);
+  std::span<const float> parameters = start_;
+  TensorMap kept;
+  if (world_->strategy->traits().keeps_client_state && kept_version > 0) {
+    kept = world_->store->load(client, kept_version);
+    if (const auto personal = kept.find("model"); personal != kept.end()) parameters = personal->second.data;
+  }
+  ClientEvaluation result;
+  result.client = client;
+  result.examples = view.size();
+  fit_workspace(std::min(kEvaluationBatch, std::max<std::size_t>(1, view.size())));
+  data_.open(std::move(view));
+  std::vector<std::uint32_t> positions;
+  for (std::size_t begin = 0; begin < data_.size(); begin += workspace_->max_batch()) {
+    positions.resize(std::min(workspace_->max_batch(), data_.size() - begin));
+    std::iota(positions.begin(), positions.end(), static_cast<std::uint32_t>(begin));
+    const Batch batch = data_.batch(positions);
+    const LossSum sum = softmax_cross_entropy(world_->model->forward(parameters, batch, *workspace_, {}),
+                                              {batch.targets, batch.size}, world_->model->outputs());
+    result.loss_sum += sum.loss;
+    result.correct += sum.correct;
+  }
+  return result;
+}
+
+}  // namespace fedloom

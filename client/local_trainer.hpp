@@ -1,0 +1,75 @@
+// Runs one task on one client: opens its data and kept state, lets the objective work, and returns the
+// update. One trainer belongs to one thread and reuses its buffers from task to task.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "algorithms/algorithm.hpp"
+#include "client/client_store.hpp"
+#include "core/messages.hpp"
+#include "datasets/examples.hpp"
+#include "models/model.hpp"
+#include "models/optimizer.hpp"
+
+namespace fedloom {
+
+/// A client's examples as a LocalData: gathers into its own buffers.
+class GatheredData : public LocalData {
+ public:
+  void open(ExampleView view);
+  std::size_t size() const override { return view_.size(); }
+  Batch batch(std::span<const std::uint32_t> positions) override;
+  std::int32_t label(std::size_t position) const override;
+
+ private:
+  ExampleView view_;
+  std::vector<std::uint32_t> indices_;
+  FloatBuffer features_;
+  std::vector<std::int32_t> tokens_;
+  std::vector<std::uint8_t> mask_;
+  std::vector<std::int32_t> labels_;
+};
+
+/// What every trainer of a process shares; immutable while clients run.
+struct LocalWorld {
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<const Strategy> strategy;          // for the choice of slices
+  std::shared_ptr<const LocalObjective> objective;
+  std::shared_ptr<const FederatedData> data;
+  std::shared_ptr<ClientStore> store;
+  std::function<std::unique_ptr<Optimizer>()> make_optimizer;
+  FloatBuffer initial;                               // the whole model before round 1
+  std::uint64_t seed = 0;
+};
+
+using SharedVectors = std::map<std::string, Payload, std::less<>>;
+
+class LocalTrainer {
+ public:
+  explicit LocalTrainer(std::shared_ptr<const LocalWorld> world);
+
+  /// Never throws: what goes wrong is in the update (Reason::failed and a text).
+  Update run(const Task& task, const SharedVectors& shared);
+  /// The client's own held-out data under the model it would use (its personal one, if it keeps one).
+  ClientEvaluation evaluate(ClientId client, std::uint32_t kept_version, const SharedVectors& shared);
+
+ private:
+  Update run_checked(const Task& task, const SharedVectors& shared);
+  void prepare_start(const SharedVectors& shared);
+  void fit_workspace(std::size_t batch_size);
+
+  std::shared_ptr<const LocalWorld> world_;
+  SliceSet exchanged_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<Workspace> workspace_;
+  GatheredData data_;
+  FloatBuffer start_;
+  FloatBuffer parameters_;
+  FloatBuffer gradient_;
+};
+
+}  // namespace fedloom

@@ -1,0 +1,1 @@
+// Lets a folder be an object library before it has sources of its own.

@@ -1,0 +1,24 @@
+// What a data set tells a model before either sees an example.
+#pragma once
+
+#include <cstdint>
+#include <numeric>
+#include <vector>
+
+namespace fedloom {
+
+/// The form of one example. Images are (channels, height, width); flat features are (features);
+/// token sequences have vocabulary > 0 and shape (length).
+struct DataSpec {
+  std::vector<std::int64_t> shape;
+  std::int64_t classes = 0;     // labels are 0 .. classes-1
+  std::int64_t vocabulary = 0;  // 0: float features; otherwise int32 tokens 0 .. vocabulary-1
+
+  /// Number of values of one example.
+  std::int64_t width() const {
+    return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+  }
+  bool operator==(const DataSpec&) const = default;
+};
+
+}  // namespace fedloom

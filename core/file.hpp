@@ -1,0 +1,15 @@
+// Whole files: read at once, or written so that a reader sees all of the old or all of the new.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace fedloom {
+
+/// Writes to a temporary name beside `file`, optionally syncs to disk, and renames over it. Throws
+/// UserError (with the system's reason, such as a full disk) and leaves any old file as it was.
+void write_file_atomically(const std::string& file, std::string_view bytes, bool sync);
+/// The whole file; throws UserError when it cannot be read.
+std::string read_file(const std::string& file);
+
+}  // namespace fedloom

@@ -1,0 +1,175 @@
+// What server, workers and clients say to each other, as plain values. How they become bytes is
+// transport/codec.hpp; who says what when is told in ARCHITECTURE.md ("One round").
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/blob.hpp"
+#include "core/error.hpp"
+#include "core/fixed_point.hpp"
+#include "core/ids.hpp"
+#include "core/tensor.hpp"
+
+namespace fedloom {
+
+/// A named tensor on the wire; its floats are shared, never copied on the way.
+struct Payload {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  Blob data;
+
+  std::span<const float> values() const { return data.as<float>(); }
+  static Payload from(std::string name, Tensor tensor);
+  Tensor to_tensor() const;
+};
+
+/// How the terms of a summed slot are weighted.
+enum class Weighting : std::uint8_t {
+  contribution,  // the pacer's integer numerator: examples, possibly scaled by staleness
+  uniform,       // one for every accepted client
+};
+
+/// The local work of a task. A strategy may change it per task.
+struct Recipe {
+  std::int64_t epochs = 1;
+  std::int64_t steps = 0;  // > 0: this many steps instead of whole epochs
+  std::int64_t batch_size = 32;
+  double learning_rate = 0.01;
+
+  bool operator==(const Recipe&) const = default;
+};
+
+/// Peer to server, first. A worker hosts any client; a deployed client is one client with its own data.
+struct Hello {
+  std::string name;
+  std::string build;  // kVersion of the peer
+  std::string cpu;
+  std::uint32_t capacity = 1;         // tasks it can run at a time
+  std::optional<ClientId> client;     // set by a deployed client
+  std::uint64_t examples = 0;         // of a deployed client
+  std::int64_t process = 0;
+};
+
+/// Server to peer, in answer.
+struct Welcome {
+  std::string run;         // identity of this run
+  std::string experiment;  // the resolved configuration, YAML
+  std::uint64_t layout = 0;
+};
+
+/// A vector that many tasks refer to, sent once per peer and version: "model" or a slot of the strategy.
+struct Shared {
+  Version version = 0;
+  Version oldest_live = 0;  // earlier versions may be forgotten
+  Payload payload;
+};
+
+struct Task {
+  TaskId id;
+  WindowId window = 0;
+  std::string kind = "train";
+  Version version = 0;                // of the shared vectors it starts from
+  std::vector<std::string> shared;    // their names; "model" first
+  Recipe recipe;
+  std::uint32_t kept_version = 0;     // task number that last committed this client's state; 0 = none
+  bool hold = false;                  // keep the update and wait for Fold
+  std::vector<Payload> extras;        // for this task alone
+
+  const Payload* extra(std::string_view name) const;
+};
+
+/// What a slot of an update holds, known to the server even while the floats stay at the worker.
+struct SlotReport {
+  std::string name;
+  std::uint64_t size = 0;
+  bool finite = true;
+  float largest = 0.0F;
+};
+
+struct Update {
+  TaskId id;
+  Reason reason = Reason::none;  // failed when the client could not do the task
+  std::string error;             // for people, when it failed
+  std::uint64_t examples = 0;
+  std::uint64_t steps = 0;
+  double loss_sum = 0.0;         // over all examples seen in training
+  std::uint64_t loss_count = 0;
+  std::map<std::string, double> scalars;
+  std::vector<SlotReport> reports;
+  std::vector<Payload> slots;    // empty when held
+
+  const Payload* slot(std::string_view name) const;
+};
+
+/// Server to worker: sum the updates of these tasks, which you hold.
+struct Fold {
+  struct Term {
+    TaskId id;
+    std::uint64_t weight = 0;
+  };
+  struct Slot {
+    std::string name;
+    std::uint64_t size = 0;
+    Weighting weighting = Weighting::contribution;
+    FixedPointScale scale;
+  };
+  std::uint64_t number = 0;  // of this request
+  Version current = 0;
+  std::vector<Term> terms;
+  std::vector<Slot> slots;
+};
+
+/// Worker to server, in answer: integer units of each slot, in the order of the request.
+struct PartialSum {
+  std::uint64_t number = 0;
+  std::uint64_t terms = 0;
+  std::vector<Blob> units;
+};
+
+/// Server to peer: what became of tasks. Held updates may be forgotten, proposed state is kept or dropped.
+struct Verdicts {
+  struct Entry {
+    TaskId id;
+    Verdict verdict = Verdict::accepted;
+    Reason reason = Reason::none;
+  };
+  std::vector<Entry> entries;
+  std::vector<TaskId> forget;  // accepted states that newer ones have replaced for good
+};
+
+/// Server to peer: send the held updates of these tasks whole (strategies that keep updates).
+struct Collect {
+  std::vector<TaskId> tasks;
+};
+
+/// Server to peer: evaluate shared "model" of this version on these clients' own held-out data.
+struct EvaluateClients {
+  Version version = 0;
+  std::vector<TaskId> clients;  // with the task number of the state each of them keeps; 0 = none
+};
+
+struct ClientEvaluation {
+  ClientId client = 0;
+  std::uint64_t examples = 0;
+  std::uint64_t correct = 0;
+  double loss_sum = 0.0;
+};
+
+struct ClientEvaluations {
+  Version version = 0;
+  std::vector<ClientEvaluation> results;
+};
+
+/// Server to peer: the run is over.
+struct Goodbye {
+  std::string reason;
+  bool failed = false;
+};
+
+}  // namespace fedloom

@@ -1,0 +1,83 @@
+// The file form of named tensors.
+#include "core/tensor_file.hpp"
+
+#include <cstring>
+
+#include "core/error.hpp"
+#include "core/hash.hpp"
+
+namespace fedloom {
+
+namespace {
+
+constexpr std::string_view kMagic = "FLTENS01";
+
+template <class T>
+void put(std::string& out, T value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+class Cursor {
+ public:
+  Cursor(std::string_view bytes, const std::string& source) : bytes_(bytes), source_(source) {}
+
+  template <class T>
+  T take() {
+    T value;
+    std::memcpy(&value, take_bytes(sizeof value).data(), sizeof value);
+    return value;
+  }
+  std::string_view take_bytes(std::size_t size) {
+    if (size > bytes_.size()) throw user_error("{}: the file is cut short", source_);
+    const std::string_view taken = bytes_.substr(0, size);
+    bytes_.remove_prefix(size);
+    return taken;
+  }
+
+ private:
+  std::string_view bytes_;
+  const std::string& source_;
+};
+
+}  // namespace
+
+std::string tensors_to_bytes(const TensorMap& tensors) {
+  std::string out(kMagic);
+  put<std::uint64_t>(out, tensors.size());
+  for (const auto& [name, tensor] : tensors) {
+    put<std::uint64_t>(out, name.size());
+    out += name;
+    put<std::uint64_t>(out, tensor.shape.size());
+    for (const std::int64_t extent : tensor.shape) put(out, extent);
+    put<std::uint64_t>(out, tensor.data.size());
+    out.append(reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size() * sizeof(float));
+  }
+  put(out, hash64(out));
+  return out;
+}
+
+TensorMap tensors_from_bytes(std::string_view bytes, const std::string& source) {
+  if (bytes.size() < kMagic.size() + 16 || !bytes.starts_with(kMagic))
+    throw user_error("{}: not a file of named tensors, or cut short", source);
+  const std::string_view body = bytes.substr(0, bytes.size() - sizeof(std::uint64_t));
+  std::uint64_t stored = 0;
+  std::memcpy(&stored, bytes.data() + body.size(), sizeof stored);
+  if (stored != hash64(body)) throw user_error("{}: the checksum does not match; the file is damaged", source);
+  Cursor cursor(body.substr(kMagic.size()), source);
+  TensorMap tensors;
+  const auto count = cursor.take<std::uint64_t>();
+  for (std::uint64_t t = 0; t < count; ++t) {
+    const std::string name(cursor.take_bytes(cursor.take<std::uint64_t>()));
+    Tensor tensor;
+    const auto rank = cursor.take<std::uint64_t>();
+    for (std::uint64_t d = 0; d < rank; ++d) tensor.shape.push_back(cursor.take<std::int64_t>());
+    const auto floats = cursor.take<std::uint64_t>();
+    const std::string_view raw = cursor.take_bytes(floats * sizeof(float));
+    tensor.data.resize(floats);
+    std::memcpy(tensor.data.data(), raw.data(), raw.size());
+    tensors.emplace(name, std::move(tensor));
+  }
+  return tensors;
+}
+
+}  // namespace fedloom

@@ -1,0 +1,194 @@
+// The builder that gives columns their roles and fields their numbers.
+#include "datasets/csv.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <string_view>
+
+#include "core/error.hpp"
+#include "datasets/csv_scanner.hpp"
+
+namespace fedloom {
+
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r'))
+    text.remove_suffix(1);
+  return text;
+}
+
+template <class T>
+std::optional<T> parse(std::string_view text) {
+  text = trimmed(text);
+  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<float> parse_feature(const std::string& text) {
+  const auto value = parse<double>(text);
+  if (!value || !std::isfinite(static_cast<float>(*value))) return std::nullopt;
+  return static_cast<float>(*value);
+}
+
+class TableBuilder {
+ public:
+  TableBuilder(const CsvOptions& options, const std::string& name) : options_(options), name_(name) {}
+
+  /// Gives the columns their roles from the first record; true when that record is a header.
+  bool begin(const std::vector<CsvField>& first) {
+    columns_ = first.size();
+    const bool by_name = is_name(options_.label) || is_name(options_.client);
+    bool header = options_.header == "yes" || (options_.header == "auto" && by_name);
+    if (by_name && !header)
+      throw user_error("{}: columns are chosen by name, so the file needs a header line", name_);
+    label_ = options_.label == "last" ? columns_ - 1 : find_column(options_.label, first, header);
+    if (!options_.client.empty()) client_ = find_column(options_.client, first, header);
+    if (client_ == label_)
+      throw user_error("{}: column {} cannot be both the label and the client", name_, label_);
+    for (std::size_t c = 0; options_.header == "auto" && c < columns_; ++c)
+      header = header || (is_feature(c) && !parse<double>(first[c].text));
+    table_.width = columns_ - (client_ ? 2 : 1);
+    if (columns_ < (client_ ? 3U : 2U))
+      throw user_error("{}:{}:1: found {} column(s); a table has features and a label{}", name_,
+                       first[0].line, columns_, columns_ == 1 ? "; is the delimiter right?" : "");
+    for (std::size_t c = 0; header && c < columns_; ++c)
+      if (is_feature(c)) table_.feature_names.emplace_back(trimmed(first[c].text));
+    return header;
+  }
+
+  void add(const std::vector<CsvField>& fields) {
+    if (fields.size() != columns_)
+      throw user_error("{}:{}:{}: {} fields in this line where the first line has {}", name_, fields[0].line,
+                       fields.back().column, fields.size(), columns_);
+    for (std::size_t c = 0; c < columns_; ++c) {
+      if (!is_feature(c)) continue;
+      const auto value = parse_feature(fields[c].text);
+      if (!value)
+        throw user_error("{}:{}:{}: expected a finite number, found '{}'", name_, fields[c].line,
+                         fields[c].column, fields[c].text.substr(0, 40));
+      table_.features.push_back(*value);
+    }
+    CsvField label = fields[label_];
+    label.text = std::string(trimmed(label.text));
+    labels_.push_back(std::move(label));
+    if (client_) add_group(std::string(trimmed(fields[*client_].text)));
+  }
+
+  CsvTable finish(const std::vector<std::string>& label_names) {
+    if (labels_.empty()) throw user_error("{}: holds no rows of data", name_);
+    const bool numbers = std::all_of(labels_.begin(), labels_.end(), [](const CsvField& label) {
+      const auto value = parse<std::int32_t>(label.text);
+      return value && *value >= 0;
+    });
+    if (!label_names.empty() || (!numbers && options_.classes == 0)) {
+      name_labels(label_names);
+    } else {
+      number_labels();
+    }
+    return std::move(table_);
+  }
+
+ private:
+  static bool is_name(const std::string& column) {
+    return !column.empty() && column != "last" && !parse<std::uint32_t>(column);
+  }
+  bool is_feature(std::size_t column) const { return column != label_ && column != client_; }
+
+  std::size_t find_column(const std::string& wanted, const std::vector<CsvField>& first, bool header) const {
+    if (wanted == "last") return columns_ - 1;
+    std::vector<std::string> names;
+    for (std::size_t c = 0; header && c < first.size(); ++c) {
+      names.emplace_back(trimmed(first[c].text));
+      if (names.back() == wanted) return c;
+    }
+    const auto number = parse<std::uint32_t>(wanted);
+    if (number && *number < columns_) return *number;
+    const std::string guess = nearest(wanted, names);
+    throw user_error("{}: there is no column '{}'{}; there are {} columns{}", name_, wanted,
+                     guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess), columns_,
+                     names.empty() ? ", numbered from 0" : fmt::format(": {}", fmt::join(names, ", ")));
+  }
+
+  void add_group(std::string name) {
+    const auto [it, fresh] = groups_.emplace(std::move(name), static_cast<std::uint32_t>(groups_.size()));
+    if (fresh) table_.group_names.push_back(it->first);
+    table_.groups.push_back(it->second);
+  }
+
+  void number_labels() {
+    std::int64_t largest = 0;
+    for (const CsvField& label : labels_) {
+      const auto value = parse<std::int64_t>(label.text);
+      const std::int64_t most = options_.classes > 0 ? options_.classes : 1'000'000;
+      if (!value || *value < 0 || *value >= most)
+        throw user_error("{}:{}:{}: the label '{}' is not a whole number in 0..{}", name_, label.line,
+                         label.column, label.text.substr(0, 40), most - 1);
+      largest = std::max(largest, *value);
+      table_.labels.push_back(static_cast<std::int32_t>(*value));
+    }
+    table_.classes = options_.classes > 0 ? options_.classes : largest + 1;
+  }
+
+  void name_labels(std::vector<std::string> names) {
+    if (names.empty()) {
+      for (const CsvField& label : labels_) names.push_back(label.text);
+      std::sort(names.begin(), names.end());
+      names.erase(std::unique(names.begin(), names.end()), names.end());
+    }
+    std::map<std::string_view, std::int32_t> numbers;
+    for (const std::string& known : names) numbers.emplace(known, static_cast<std::int32_t>(numbers.size()));
+    for (const CsvField& label : labels_) {
+      const auto it = numbers.find(label.text);
+      if (label.text.empty() || it == numbers.end())
+        throw user_error("{}:{}:{}: the label '{}' is not one of: {}", name_, label.line, label.column,
+                         label.text.substr(0, 40), fmt::join(names, ", "));
+      table_.labels.push_back(it->second);
+    }
+    table_.classes = static_cast<std::int64_t>(names.size());
+    table_.label_names = std::move(names);
+  }
+
+  const CsvOptions& options_;
+  const std::string& name_;
+  std::size_t columns_ = 0;
+  std::size_t label_ = 0;
+  std::optional<std::size_t> client_;
+  std::vector<CsvField> labels_;
+  std::map<std::string, std::uint32_t> groups_;
+  CsvTable table_;
+};
+
+}  // namespace
+
+CsvTable read_csv(ByteSource& source, const CsvOptions& options,
+                  const std::vector<std::string>& label_names) {
+  const std::string& name = source.name();
+  char delimiter = options.delimiter;
+  if (delimiter == '\0') delimiter = name.find(".tsv") != std::string::npos ? '\t' : ',';
+  const std::string text = source.read_all();
+  if (text.find('\0') != std::string::npos)
+    throw user_error("{}: holds zero bytes; it is not a text table", name);
+  CsvScanner scanner(text, delimiter, name);
+  TableBuilder builder(options, name);
+  std::vector<CsvField> fields;
+  if (!scanner.next(fields)) throw user_error("{}: is empty", name);
+  if (!builder.begin(fields)) builder.add(fields);
+  while (scanner.next(fields)) builder.add(fields);
+  return builder.finish(label_names);
+}
+
+std::shared_ptr<const TableExamples> to_examples(CsvTable table) {
+  return std::make_shared<TableExamples>(DataSpec{{static_cast<std::int64_t>(table.width)}, table.classes, 0},
+                                         std::move(table.features), std::move(table.labels),
+                                         std::move(table.groups));
+}
+
+}  // namespace fedloom

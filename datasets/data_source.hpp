@@ -1,0 +1,43 @@
+// Where examples come from, by name. A source either reads stored examples, which a partitioner then spreads
+// over clients, or is a federation by itself (generated data whose clients differ by construction). One file
+// for each in sources/.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/registry.hpp"
+#include "datasets/examples.hpp"
+
+namespace fedloom {
+
+/// What a source that brings its own clients needs to know.
+struct FederationRequest {
+  std::optional<std::uint64_t> clients;
+  double validation = 0.0;  // share of every client's training data that the centre tunes on
+  std::uint64_t seed = 0;
+};
+
+class DataSource {
+ public:
+  virtual ~DataSource() = default;
+  /// The stored examples; files are looked for as `locate` says. Throws UserError.
+  virtual SplitExamples load(const std::string& data_dir) const;
+  /// The same form of data from one folder: a deployed client's own files. Throws UserError.
+  virtual SplitExamples load_folder(const std::string& folder) const;
+  /// The federation itself, or null when this source has stored examples.
+  virtual std::shared_ptr<const FederatedData> federate(const FederationRequest&) const { return nullptr; }
+};
+
+using DatasetRegistry = Registry<std::unique_ptr<DataSource>>;
+
+/// FEDLOOM_DATA where it is set, else "data" in the working folder.
+std::string default_data_dir();
+
+/// `path` as it stands, or below data_dir, each plain, .gz or .xz. Throws UserError when there is no such
+/// file; `key` is the setting it was written under.
+std::string locate(const std::string& path, const std::string& data_dir, const char* key);
+
+}  // namespace fedloom

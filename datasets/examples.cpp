@@ -1,0 +1,13 @@
+// The default answer of a store without tokens.
+#include "datasets/examples.hpp"
+
+#include "core/error.hpp"
+
+namespace fedloom {
+
+void Examples::gather_tokens(std::span<const std::uint32_t> indices, std::int32_t*, std::uint8_t*,
+                             std::int32_t*) const {
+  FEDLOOM_CHECK(false, "asked for the tokens of {} examples of a store of float features", indices.size());
+}
+
+}  // namespace fedloom

@@ -1,0 +1,71 @@
+// Labelled examples in memory, and a federation of clients over them. A data set knows nothing of models:
+// it fills plain arrays.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/data_spec.hpp"
+#include "core/registry.hpp"
+
+namespace fedloom {
+
+/// N examples of one form; immutable and shared between threads.
+class Examples {
+ public:
+  virtual ~Examples() = default;
+  virtual const DataSpec& spec() const = 0;
+  virtual std::size_t size() const = 0;
+  /// Label of example i, in [0, classes).
+  virtual std::int32_t label(std::size_t i) const = 0;
+  /// Writes the chosen examples: features (count, width) with normalisation applied, labels (count).
+  virtual void gather(std::span<const std::uint32_t> indices, float* features,
+                      std::int32_t* labels) const = 0;
+  /// Same for token data: tokens and mask (count, length). Default: programmer error.
+  virtual void gather_tokens(std::span<const std::uint32_t> indices, std::int32_t* tokens, std::uint8_t* mask,
+                             std::int32_t* labels) const;
+  /// The natural client of example i (writer, speaker, user) where the source has one.
+  virtual std::optional<std::uint32_t> group(std::size_t) const { return std::nullopt; }
+  /// Bytes held in memory, for estimates.
+  virtual std::size_t memory_bytes() const = 0;
+};
+
+/// A part of an example store: what one client trains on. Keeps the store alive.
+struct ExampleView {
+  std::shared_ptr<const Examples> examples;
+  std::vector<std::uint32_t> indices;
+
+  std::size_t size() const { return indices.size(); }
+};
+
+/// The centre's view of a data set before it is split over clients.
+struct SplitExamples {
+  std::shared_ptr<const Examples> train;
+  std::vector<std::uint32_t> train_indices;  // what clients share (validation removed)
+  ExampleView validation;                    // tuning may see only this; may be empty
+  ExampleView test;                          // for reporting
+};
+
+/// Clients and their data. Clients are numbered 0 .. clients()-1. All methods are const, thread-safe and
+/// depend only on the configuration and the seed.
+class FederatedData {
+ public:
+  virtual ~FederatedData() = default;
+  virtual const DataSpec& spec() const = 0;
+  virtual std::size_t clients() const = 0;
+  /// Number of training examples of a client, without building its data. May be 0.
+  virtual std::size_t example_count(std::size_t client) const = 0;
+  /// The client's training data. Cheap for stored sets; generated on the spot for synthetic ones.
+  virtual ExampleView client(std::size_t client) const = 0;
+  /// The client's own held-out data for per-client evaluation; empty when there is none.
+  virtual ExampleView client_test(std::size_t client) const = 0;
+  virtual const ExampleView& validation() const = 0;
+  virtual const ExampleView& test() const = 0;
+  virtual std::size_t memory_bytes() const = 0;
+};
+
+}  // namespace fedloom

@@ -1,0 +1,52 @@
+// From the `data:` part of an experiment to clients with data.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/config.hpp"
+#include "datasets/examples.hpp"
+
+namespace fedloom {
+
+/// The `data:` part of an experiment file.
+struct DataConfig {
+  ComponentSpec source{"synthetic"};
+  ComponentSpec partition{"auto"};
+  std::optional<std::uint64_t> clients;
+  double validation = 0.0;
+  double client_test = 0.0;
+  std::uint64_t train_limit = 0;
+  std::uint64_t test_limit = 0;
+
+  template <class Visitor>
+  void visit(Visitor& v) {
+    v.alias("name", "source");
+    v("source", source, "the data set: a name from `fedloom list datasets`, or a map with its settings");
+    v("partition", partition,
+      "how examples are spread over clients: a name from `fedloom list partitioners`; auto: the clients that "
+      "the "
+      "data brings, else iid");
+    v("clients", clients, "number of clients; left out: 100, or as many as the data brings", between(1, 4e9));
+    v("validation", validation, "share of the training data held back for tuning", between(0, 0.9));
+    v("client_test", client_test, "share of each client's data held out for its own evaluation",
+      between(0, 0.9));
+    v("train_limit", train_limit, "use a random this-many training examples; 0 is all", at_least(0));
+    v("test_limit", test_limit, "test on a random this-many examples; 0 is all", at_least(0));
+  }
+};
+
+/// The federation that `config` describes; a pure function of its arguments and the files. Throws UserError.
+std::shared_ptr<const FederatedData> load_federated_data(const DataConfig& config, std::uint64_t seed,
+                                                         const std::string& data_dir);
+
+/// A federation of one client, over the files in `folder` in the form of config.source: the data of a
+/// deployed client. Its test part, if there is one, is both test() and client_test(0). Throws UserError.
+std::shared_ptr<const FederatedData> load_local_data(const DataConfig& config, const std::string& folder);
+
+/// The settings of `config` with every default written out, as YAML lines (the resolved experiment file).
+std::string resolved_yaml(const DataConfig& config);
+
+}  // namespace fedloom

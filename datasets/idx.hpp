@@ -1,0 +1,35 @@
+// The IDX format of MNIST (LeCun, Cortes, Burges, "The MNIST database", 1998): two zero bytes, a type, the
+// number of dimensions, big-endian sizes, then the values. Bytes only, which is all that is published.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "datasets/byte_source.hpp"
+#include "datasets/image_examples.hpp"
+
+namespace fedloom {
+
+struct IdxArray {
+  std::vector<std::uint32_t> sizes;  // the first counts examples
+  std::vector<std::uint8_t> values;
+};
+
+/// Reads one array whole. Throws UserError on a wrong magic, type or number of dimensions (1 to 4), sizes of
+/// zero or beyond 4 GiB, missing values and bytes behind them.
+IdxArray read_idx(ByteSource& source);
+
+/// Files of one part of a set; `groups` (one client id a byte) may be "".
+struct IdxFiles {
+  std::string images;  // (N, height, width), (N, channels, height, width) or (N, features)
+  std::string labels;  // (N)
+  std::string groups;
+};
+
+/// `classes` 0 means the largest label plus one. Throws UserError on every disagreement.
+std::shared_ptr<const ImageExamples> load_idx(const IdxFiles& files, std::int64_t classes,
+                                              const Normalisation& normalisation);
+
+}  // namespace fedloom

@@ -1,0 +1,41 @@
+// A federation over one store of examples: index lists in one array, whatever the number of clients.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "datasets/examples.hpp"
+#include "datasets/partitioner.hpp"
+
+namespace fedloom {
+
+class PartitionedData final : public FederatedData {
+ public:
+  /// `partition` holds positions in split.train_indices. floor(client_test * n) of a client's n examples are
+  /// held out for its own evaluation, never all; client_test in [0, 1).
+  PartitionedData(SplitExamples split, const Partition& partition, double client_test, std::uint64_t seed);
+
+  const DataSpec& spec() const override { return split_.train->spec(); }
+  std::size_t clients() const override { return ranges_.size(); }
+  std::size_t example_count(std::size_t client) const override;
+  ExampleView client(std::size_t client) const override;
+  ExampleView client_test(std::size_t client) const override;
+  const ExampleView& validation() const override { return split_.validation; }
+  const ExampleView& test() const override { return split_.test; }
+  std::size_t memory_bytes() const override;
+
+ private:
+  struct Range {
+    std::uint64_t begin;     // into indices_
+    std::uint32_t training;  // training examples come first
+    std::uint32_t held_out;
+  };
+  const Range& range(std::size_t client) const;
+
+  SplitExamples split_;
+  std::vector<Range> ranges_;
+  std::vector<std::uint32_t> indices_;
+};
+
+}  // namespace fedloom

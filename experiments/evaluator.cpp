@@ -1,0 +1,73 @@
+// Forward passes over pieces of a data set, in parallel, summed in order.
+#include "experiments/evaluator.hpp"
+
+#include <algorithm>
+
+#include <omp.h>
+
+#include "models/loss.hpp"
+
+namespace fedloom {
+
+namespace {
+constexpr std::size_t kPiece = 200;
+}
+
+struct Evaluator::Lane {
+  std::unique_ptr<Workspace> workspace;
+  FloatBuffer features;
+  std::vector<std::int32_t> tokens;
+  std::vector<std::uint8_t> mask;
+  std::vector<std::int32_t> labels;
+};
+
+Evaluator::Evaluator(std::shared_ptr<const Model> model, std::size_t threads) : model_(std::move(model)) {
+  for (std::size_t i = 0; i < threads; ++i) lanes_.push_back(std::make_shared<Lane>());
+}
+
+std::optional<EvaluationResult> Evaluator::evaluate(std::span<const float> parameters, const ExampleView& view) {
+  if (view.size() == 0) return std::nullopt;
+  const DataSpec& spec = view.examples->spec();
+  const auto width = static_cast<std::size_t>(spec.width());
+  const std::size_t pieces = (view.size() + kPiece - 1) / kPiece;
+  std::vector<LossSum> sums(pieces);
+  const auto evaluate_piece = [&](std::size_t piece, Lane& lane) {
+    const std::size_t begin = piece * kPiece;
+    const std::size_t count = std::min(kPiece, view.size() - begin);
+    const std::span<const std::uint32_t> indices(view.indices.data() + begin, count);
+    if (!lane.workspace) lane.workspace = model_->workspace(kPiece);
+    lane.labels.resize(count);
+    Batch batch;
+    batch.size = count;
+    if (spec.vocabulary > 0) {
+      lane.tokens.resize(count * width);
+      lane.mask.resize(count * width);
+      view.examples->gather_tokens(indices, lane.tokens.data(), lane.mask.data(), lane.labels.data());
+      batch.tokens = lane.tokens.data();
+      batch.mask = lane.mask.data();
+    } else {
+      lane.features.resize(std::max(lane.features.size(), count * width));
+      view.examples->gather(indices, lane.features.data(), lane.labels.data());
+      batch.features = lane.features.data();
+    }
+    batch.targets = lane.labels.data();
+    const std::span<const float> logits = model_->forward(parameters, batch, *lane.workspace, {});
+    sums[piece] = softmax_cross_entropy(logits, lane.labels, model_->outputs());
+  };
+#pragma omp parallel for schedule(dynamic) num_threads(static_cast<int>(lanes_.size()))
+  for (std::size_t piece = 0; piece < pieces; ++piece)
+    evaluate_piece(piece, *lanes_[static_cast<std::size_t>(omp_get_thread_num())]);
+
+  EvaluationResult result;
+  std::uint64_t correct = 0;
+  for (const LossSum& sum : sums) {
+    result.loss += sum.loss;
+    correct += sum.correct;
+  }
+  result.examples = view.size();
+  result.loss /= static_cast<double>(view.size());
+  result.accuracy = static_cast<double>(correct) / static_cast<double>(view.size());
+  return result;
+}
+
+}  // namespace fedloom

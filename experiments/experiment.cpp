@@ -1,0 +1,101 @@
+// Reading experiments, and writing them out with every default.
+#include "experiments/experiment.hpp"
+
+#include <filesystem>
+
+#include "algorithms/algorithm.hpp"
+#include "algorithms/sampler.hpp"
+#include "core/hash.hpp"
+#include "experiments/plugin.hpp"
+#include "models/model.hpp"
+#include "models/optimizer.hpp"
+#include "server/pacer.hpp"
+
+namespace fedloom {
+
+namespace {
+
+// `name: x` and below it all settings of the component, defaults included. An unknown name or setting is
+// an error here, before anything starts.
+template <class RegistryType>
+std::string resolve(const ComponentSpec& spec, const std::string& kind) {
+  const auto& entry = RegistryType::instance().find(spec.name, kind, kind);
+  return fmt::format("name: {}\n{}", spec.name, entry.resolve(spec.settings));
+}
+
+template <class Section>
+void section(ConfigWriter& writer, const char* name, Section& value) {
+  writer(name, value, "");
+}
+
+Experiment read(const ConfigNode& root) {
+  Experiment experiment;
+  ConfigNotes notes;
+  // Plug-ins first: they may bring the strategy that the rest of the file names.
+  experiment.config = read_config<ExperimentConfig>(root, &notes);
+  experiment.notes = notes.lines;
+  return experiment;
+}
+
+}  // namespace
+
+Experiment load_experiment(const std::string& file, const std::vector<std::string>& overrides) {
+  ConfigNode root = ConfigNode::from_file(file);
+  if (!root.is_map()) throw user_error("{}: holds no experiment; expected keys such as data, model, strategy", file);
+  for (const std::string& assignment : overrides) root = root.with_override(assignment);
+  Experiment experiment = read(root);
+  experiment.folder = std::filesystem::absolute(file).parent_path().string();
+  if (experiment.config.name.empty()) experiment.config.name = std::filesystem::path(file).stem().string();
+  for (std::string& plugin : experiment.config.plugins) {
+    plugin = (std::filesystem::path(experiment.folder) / plugin).lexically_normal().string();
+    load_plugin(plugin);
+  }
+  resolved_yaml(experiment.config);  // every component and setting is known, or this throws
+  return experiment;
+}
+
+Experiment parse_experiment(const std::string& text, const std::string& source) {
+  Experiment experiment = read(ConfigNode::from_text(text, source));
+  for (const std::string& plugin : experiment.config.plugins) load_plugin(plugin);
+  return experiment;
+}
+
+std::string resolved_yaml(const ExperimentConfig& config) {
+  ExperimentConfig c = config;
+  ConfigWriter writer;
+  section(writer, "name", c.name);
+  section(writer, "seed", c.seed);
+  section(writer, "rounds", c.rounds);
+  writer.block("data", resolved_yaml(c.data));
+  writer.block("model", resolve<ModelRegistry>(c.model, "model"));
+  writer.block("strategy", resolve<AlgorithmRegistry>(c.strategy, "strategy"));
+  ConfigWriter train;
+  c.train.visit(train);
+  std::string train_text = train.text().substr(0, train.text().rfind("optimizer:"));
+  ConfigWriter optimizer;
+  optimizer.block("optimizer", resolve<OptimizerRegistry>(c.train.optimizer, "optimizer"));
+  writer.block("train", train_text + optimizer.text());
+  writer.block("pacer", resolve<PacerRegistry>(c.pacer, "pacer"));
+  writer.block("sampler", resolve<SamplerRegistry>(c.sampler, "sampler"));
+  section(writer, "stragglers", c.stragglers);
+  section(writer, "evaluate", c.evaluate);
+  section(writer, "checkpoint", c.checkpoint);
+  section(writer, "runtime", c.runtime);
+  section(writer, "deploy", c.deploy);
+  if (!c.plugins.empty()) section(writer, "plugins", c.plugins);
+  return writer.text();
+}
+
+std::uint64_t experiment_fingerprint(const ExperimentConfig& config) {
+  ExperimentConfig c = config;
+  c.name.clear();
+  c.rounds = 1;
+  c.evaluate.target_accuracy = 0.0;
+  c.evaluate.stop_at_target = true;
+  c.checkpoint = {};
+  c.runtime = {};
+  c.deploy = {};
+  return hash64(resolved_yaml(c));
+}
+
+}  // namespace fedloom

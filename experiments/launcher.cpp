@@ -1,0 +1,82 @@
+// fork, a death signal tied to the parent, and exec of this same program.
+#include "experiments/launcher.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/error.hpp"
+
+namespace fedloom {
+
+namespace {
+
+std::string how_it_ended(int status) {
+  if (WIFEXITED(status)) return fmt::format("exit code {}", WEXITSTATUS(status));
+  if (!WIFSIGNALED(status)) return "ended";
+  const int signal = WTERMSIG(status);
+  return fmt::format("signal {} ({}){}", signal, strsignal(signal),
+                     signal == SIGKILL ? "; the system may be out of memory" : "");
+}
+
+}  // namespace
+
+WorkerLauncher::WorkerLauncher(std::vector<std::string> arguments, std::size_t count) : arguments_(std::move(arguments)) {
+  for (std::size_t i = 0; i < count; ++i) processes_.push_back(start());
+}
+
+WorkerLauncher::~WorkerLauncher() {
+  // Workers that were told goodbye leave by themselves; two seconds are plenty.
+  for (int tries = 0; tries < 200; ++tries) {
+    std::erase_if(processes_, [](pid_t process) { return waitpid(process, nullptr, WNOHANG) == process; });
+    if (processes_.empty()) return;
+    if (tries == 0 && !ending_)
+      for (const pid_t process : processes_) kill(process, SIGTERM);
+    const timespec pause{0, 10'000'000};
+    nanosleep(&pause, nullptr);
+  }
+  for (const pid_t process : processes_) {
+    kill(process, SIGKILL);
+    waitpid(process, nullptr, 0);
+  }
+}
+
+pid_t WorkerLauncher::start() const {
+  std::vector<std::string> words = {"fedloom"};
+  words.insert(words.end(), arguments_.begin(), arguments_.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const pid_t parent = getpid();
+  const pid_t process = fork();
+  if (process < 0) throw user_error("cannot start a worker process: {}", std::strerror(errno));
+  if (process > 0) return process;
+  // Only async-signal-safe calls from here to exec.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);  // the parent died before the line above
+  execv("/proc/self/exe", argv.data());
+  _exit(127);
+}
+
+void WorkerLauncher::watch(const Died& died) {
+  if (ending_) return;
+  for (pid_t& process : processes_) {
+    int status = 0;
+    if (waitpid(process, &status, WNOHANG) != process) continue;
+    const std::string how = how_it_ended(status);
+    died(process, how);
+    // Exit code 2 is a user error that the worker has already explained: doing it again helps nobody.
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2) throw user_error("a worker could not start (see above)");
+    const std::size_t patience = 4 * processes_.size() + 4;
+    if (++deaths_ > patience)
+      throw user_error("workers keep dying ({} in one round); the last one: {}", deaths_, how);
+    process = start();
+  }
+}
+
+}  // namespace fedloom

@@ -1,0 +1,46 @@
+// The program: parse, do, and turn errors into one clear line. Exit codes: 0 done, 1 the run failed,
+// 2 the user has something to mend, 130 interrupted.
+#include <cstdio>
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "core/error.hpp"
+#include "core/version.hpp"
+#include "experiments/cli/commands.hpp"
+
+int main(int argc, char** argv) {
+  using namespace fedloom;
+  spdlog::set_default_logger(spdlog::stderr_logger_st("fedloom"));
+  spdlog::set_pattern("%^%l%$: %v");
+
+  CLI::App app{"fedloom: federated learning from one YAML file, with the same bits every time"};
+  app.set_version_flag("--version", std::string(kVersion));
+  app.require_subcommand(1);
+  app.footer("Start here:\n  fedloom run experiments/quickstart.yaml\n  fedloom list strategies\n"
+             "Every verb explains itself with --help.");
+  Action action;
+  add_run_command(app, action);
+  add_server_command(app, action);
+  add_client_command(app, action);
+  add_worker_command(app, action);
+  add_check_command(app, action);
+  add_list_command(app, action);
+  add_data_command(app, action);
+  add_report_command(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  try {
+    return action();
+  } catch (const UserError& error) {
+    std::fprintf(stderr, "fedloom: %s\n", error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "fedloom: %s\n", error.what());
+    return 1;
+  }
+}

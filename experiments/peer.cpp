@@ -1,0 +1,91 @@
+// The client side of a run: worker processes and deployed clients. Both are a ClientHost on a channel; they
+// differ in whose data they hold and where kept state lives.
+#include <csignal>
+#include <memory>
+#include <thread>
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "client/host.hpp"
+#include "core/version.hpp"
+#include "experiments/run.hpp"
+#include "experiments/wiring.hpp"
+#include "transport/asio_executor.hpp"
+
+namespace fedloom {
+
+namespace {
+
+// Serves until goodbye; 0 when the run ended well, 1 when the server reported a failure.
+int serve(Channel& channel, AsioExecutor& executor, const Hello& hello, ClientHost::WorldFactory make_world) {
+  int code = 0;
+  ClientHost host(
+      channel, executor, hello, std::move(make_world),
+      [&](const std::string& reason, bool failed) {
+        if (failed) spdlog::error("{}: {}", hello.name, reason);
+        code = failed ? 1 : 0;
+        executor.stop();
+      },
+      [&](const std::string& text) { spdlog::warn("{}: {}", hello.name, text); });
+  executor.run();
+  channel.close();
+  return code;
+}
+
+}  // namespace
+
+int run_worker(const std::string& endpoint, const std::string& name, const std::string& data_dir,
+               const std::string& store_dir, std::size_t threads, std::uint64_t receive_budget) {
+  std::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the whole group; the server decides what it means
+  AsioExecutor executor;
+  ChannelOptions options;
+  options.receive_budget_bytes = receive_budget;
+  const auto channel = make_client_channel(endpoint, executor, options);
+  Hello hello;
+  hello.name = name;
+  hello.build = kVersion;
+  hello.cpu = cpu_name();
+  hello.capacity = static_cast<std::uint32_t>(threads);
+  hello.process = getpid();
+  return serve(*channel, executor, hello, [&](const std::string& text) {
+    const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
+    return make_world(config, build_components(config, data_dir, 1.0), std::make_shared<DiskClientStore>(store_dir));
+  });
+}
+
+int run_client(const ClientOptions& options) {
+  const Experiment experiment = load_experiment(options.experiment, options.overrides);
+  const DeployConfig& deploy = experiment.config.deploy;
+  std::shared_ptr<const FederatedData> data;
+  if (!options.own_data.empty()) data = load_local_data(experiment.config.data, options.own_data);
+
+  Hello hello;
+  hello.name = options.name.empty() ? fmt::format("client {}", options.client) : options.name;
+  hello.build = kVersion;
+  hello.cpu = cpu_name();
+  hello.capacity = 1;
+  hello.process = getpid();
+  hello.client = options.client;
+  if (!data) {
+    const auto all = load_federated_data(experiment.config.data, experiment.config.seed, options.data_dir);
+    if (options.client >= all->clients())
+      throw user_error("--client {}: the partition has clients 0 … {}", options.client, all->clients() - 1);
+    hello.examples = all->example_count(options.client);
+    data = all;
+  } else {
+    hello.examples = data->example_count(0);
+  }
+
+  AsioExecutor executor;
+  ChannelOptions channel_options;
+  channel_options.heartbeat_interval = deploy.heartbeat.nanoseconds;
+  channel_options.heartbeat_timeout = deploy.heartbeat_timeout.nanoseconds;
+  const auto channel = make_client_channel(options.connect, executor, channel_options);
+  return serve(*channel, executor, hello, [&](const std::string& text) {
+    ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
+    return make_world(config, build_components(config, data, 1e9), std::make_shared<DiskClientStore>(options.state_dir));
+  });
+}
+
+}  // namespace fedloom

@@ -1,0 +1,343 @@
+// The server side of a run.
+#include "experiments/run.hpp"
+
+#include <filesystem>
+#include <thread>
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "client/host.hpp"
+#include "core/hash.hpp"
+#include "core/file.hpp"
+#include "core/version.hpp"
+#include "datasets/partition_summary.hpp"
+#include "experiments/evaluator.hpp"
+#include "experiments/inproc_workers.hpp"
+#include "experiments/launcher.hpp"
+#include "experiments/partition_json.hpp"
+#include "experiments/report/report.hpp"
+#include "experiments/signals.hpp"
+#include "experiments/sinks/progress.hpp"
+#include "experiments/sinks/run_folder_sink.hpp"
+#include "experiments/wiring.hpp"
+#include "models/safetensors.hpp"
+#include "server/driver.hpp"
+
+namespace fedloom {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Workers {
+  std::size_t processes = 1;
+  std::size_t threads = 1;
+};
+
+Workers worker_plan(const RuntimeConfig& runtime) {
+  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  Workers plan;
+  plan.processes = runtime.workers > 0 ? runtime.workers : cores;
+  plan.threads = runtime.threads > 0 ? runtime.threads : std::max<std::size_t>(1, cores / plan.processes);
+  return plan;
+}
+
+std::string endpoint_for(const ExperimentConfig& config, const RunOptions& options, const std::string& folder) {
+  if (options.deployed) return config.deploy.listen;
+  if (config.runtime.transport == "tcp") return "tcp://127.0.0.1:0";
+  if (config.runtime.transport == "inproc") return "inproc://" + config.name;
+  // A socket's path has a small limit, so it does not live in the run folder, which may be deep.
+  return fmt::format("ipc://{}/fedloom-{}-{:08x}.sock", fs::temp_directory_path().string(), getpid(),
+                     static_cast<std::uint32_t>(hash64(folder)));
+}
+
+// One run from folder to summary. Members are in the order in which things come to life.
+class Session {
+ public:
+  Session(const Experiment& experiment, const RunOptions& options)
+      : config_(experiment.config), options_(options), folder_(choose_folder()) {}
+
+  RunResult run();
+
+ private:
+  std::string choose_folder() const { return options_.out.empty() ? "runs/" + config_.name : options_.out; }
+  void prepare_folder();
+  void load_checkpoint();
+  void make_sinks();
+  void make_channel();
+  void start_workers();
+  DriverParts driver_parts();
+  bool checkpoint(const FederationState& state, bool always);
+  std::pair<std::uint64_t, std::uint64_t> memory() const;
+  void note_peaks();
+  RunResult conclude(bool complete);
+
+  ExperimentConfig config_;
+  RunOptions options_;
+  std::string folder_;
+  AsioExecutor executor_;
+  Components parts_;
+  std::optional<CheckpointFolder> checkpoints_;
+  std::optional<CheckpointFolder::Loaded> loaded_;
+  std::unique_ptr<RunFolderSink> files_;
+  std::unique_ptr<SummarySink> summary_;
+  std::unique_ptr<ProgressSink> progress_;
+  ChannelOptions channel_options_;
+  std::unique_ptr<Channel> channel_;
+  std::unique_ptr<Evaluator> evaluator_;
+  std::unique_ptr<WorkerLauncher> launcher_;
+  std::unique_ptr<InprocWorkers> inproc_;
+  std::unique_ptr<Driver> driver_;
+  WindowId last_checkpoint_ = 0;
+  std::map<std::string, std::uint64_t> peaks_;
+};
+
+void Session::prepare_folder() {
+  const bool used = fs::exists(folder_ + "/events.jsonl");
+  if (used && !options_.resume) {
+    const bool finished = fs::exists(folder_ + "/summary.json");
+    if (!finished && !options_.out.empty())
+      throw user_error("{}: holds an unfinished run; continue it with --resume, or give another --out", folder_);
+    fs::remove_all(folder_ + "/checkpoints");
+    fs::remove_all(folder_ + "/clients");
+    fs::remove_all(folder_ + "/tensorboard");
+    fs::remove(folder_ + "/summary.json");
+  }
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  if (error) throw user_error("{}: cannot be made: {}", folder_, error.message());
+  checkpoints_.emplace(folder_ + "/checkpoints", config_.checkpoint.keep);
+}
+
+void Session::load_checkpoint() {
+  if (!options_.resume) return;
+  loaded_ = checkpoints_->newest(parts_.model->layout());
+  if (!loaded_) return;
+  if (loaded_->checkpoint.experiment != experiment_fingerprint(config_))
+    throw user_error("{}: was written by an experiment with other settings (see {}/resolved.yaml); resume with those, or "
+                     "start anew with another --out",
+                     loaded_->file, folder_);
+  for (const std::string& skipped : loaded_->skipped) spdlog::warn("passed over: {}", skipped);
+  last_checkpoint_ = loaded_->checkpoint.state.windows;
+}
+
+void Session::make_sinks() {
+  RunClocks clocks;
+  clocks.elapsed_seconds = [this] { return static_cast<double>(executor_.now()) * 1e-9; };
+  clocks.unix_seconds = [] {
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  };
+  std::optional<double> target;
+  if (config_.evaluate.target_accuracy > 0) target = config_.evaluate.target_accuracy;
+  ProgressOptions progress = terminal_options(2);
+  progress.rounds = config_.rounds;
+  progress.target_accuracy = target;
+  progress.folder = folder_;
+  progress.report = options_.report ? folder_ + "/report.html" : "";
+  progress.quiet = options_.quiet;
+  progress_ = std::make_unique<ProgressSink>(
+      progress, [](std::string_view text) { (void)!::write(2, text.data(), text.size()); }, clocks.elapsed_seconds);
+  if (!loaded_) {
+    summary_ = std::make_unique<SummarySink>(target, config_.evaluate.on);
+    files_ = std::make_unique<RunFolderSink>(folder_, clocks);
+    return;
+  }
+  summary_ = std::make_unique<SummarySink>(target, config_.evaluate.on, read_machine_totals(folder_ + "/run.jsonl"));
+  const ResumePoint from{loaded_->checkpoint.state.windows, loaded_->checkpoint.events_offset};
+  files_ = std::make_unique<RunFolderSink>(folder_, clocks, from, [this](const FederationEvent& event) {
+    summary_->on(event);
+    progress_->restore(event);
+  });
+  const MachineEvent resumed = Resumed{from.window, loaded_->file};
+  files_->on(resumed);
+  progress_->on(resumed);
+}
+
+void Session::make_channel() {
+  channel_options_.receive_budget_bytes = config_.runtime.receive_budget.bytes;
+  if (options_.deployed) {
+    channel_options_.heartbeat_interval = config_.deploy.heartbeat.nanoseconds;
+    channel_options_.heartbeat_timeout = config_.deploy.heartbeat_timeout.nanoseconds;
+  }
+  if (config_.runtime.transport == "inproc" && !options_.deployed) channel_options_.hub = make_inproc_hub();
+  channel_ = make_server_channel(endpoint_for(config_, options_, folder_), executor_, channel_options_);
+}
+
+void Session::start_workers() {
+  if (options_.deployed) return;
+  const Workers plan = worker_plan(config_.runtime);
+  if (config_.runtime.transport == "inproc") {
+    std::shared_ptr<ClientStore> store = std::make_shared<DiskClientStore>(folder_ + "/clients");
+    inproc_ = std::make_unique<InprocWorkers>(channel_->endpoint(), channel_options_, plan.processes, plan.threads,
+                                              make_world(config_, parts_, store));
+    return;
+  }
+  launcher_ = std::make_unique<WorkerLauncher>(
+      std::vector<std::string>{"worker", "--connect", channel_->endpoint(), "--data", options_.data_dir, "--store",
+                               folder_ + "/clients", "--threads", std::to_string(plan.threads), "--budget",
+                               std::to_string(config_.runtime.receive_budget.bytes)},
+      plan.processes);
+}
+
+std::pair<std::uint64_t, std::uint64_t> Session::memory() const {
+  const std::uint64_t own = process_memory(getpid()).resident;
+  std::uint64_t all = own;
+  if (launcher_)
+    for (const pid_t process : launcher_->processes()) all += process_memory(process).resident;
+  return {own, all};
+}
+
+void Session::note_peaks() {
+  peaks_["server"] = std::max(peaks_["server"], process_memory(getpid()).peak);
+  if (!launcher_) return;
+  std::size_t index = 0;
+  for (const pid_t process : launcher_->processes()) {
+    std::uint64_t& peak = peaks_[fmt::format("worker {}", ++index)];
+    peak = std::max(peak, process_memory(process).peak);
+  }
+}
+
+bool Session::checkpoint(const FederationState& state, bool always) {
+  if (launcher_) launcher_->forgive();
+  const bool due = config_.checkpoint.every > 0 && state.windows % config_.checkpoint.every == 0;
+  if (!due && !always && !state.ended && interrupt_wish() == Interrupt::none) return false;
+  files_->events().flush();
+  Checkpoint checkpoint;
+  checkpoint.state = state;
+  checkpoint.experiment = experiment_fingerprint(config_);
+  checkpoint.events_offset = files_->events().offset();
+  checkpoint.wall_seconds = static_cast<double>(executor_.now()) * 1e-9;
+  const Tick before = executor_.now();
+  const CheckpointFolder::Written written = checkpoints_->write(checkpoint);
+  last_checkpoint_ = state.windows;
+  const MachineEvent event = CheckpointWritten{state.windows, written.file, written.bytes,
+                                               static_cast<double>(executor_.now() - before) * 1e-9};
+  files_->on(event);
+  return true;
+}
+
+DriverParts Session::driver_parts() {
+  DriverParts parts;
+  const bool hold = config_.runtime.aggregate == "worker" && !options_.deployed;
+  parts.config = coordinator_config(config_, parts_, hold);
+  parts.strategy = parts_.strategy.get();
+  parts.pacer = parts_.pacer.get();
+  parts.sampler = parts_.sampler.get();
+  parts.clients = parts_.data->clients();
+  parts.examples = [data = parts_.data](ClientId client) { return std::uint64_t{data->example_count(client)}; };
+  const std::uint64_t wanted = config_.deploy.wait_for > 0 ? config_.deploy.wait_for : parts.clients;
+  parts.peers_to_wait_for = options_.deployed ? std::min(wanted, parts.clients) : 1;
+  parts.virtual_time = !options_.deployed;
+  parts.channel = channel_.get();
+  parts.executor = &executor_;
+  parts.evaluate = [this](std::span<const float> model, const std::string& split) {
+    return evaluator_->evaluate(model, split == "validation" ? parts_.data->validation() : parts_.data->test());
+  };
+  parts.sinks = {files_.get(), summary_.get(), progress_.get()};
+  parts.sinks.insert(parts.sinks.end(), options_.sinks.begin(), options_.sinks.end());
+  parts.checkpoint = [this](const FederationState& state) { return checkpoint(state, false); };
+  parts.interrupt = interrupt_wish;
+  parts.watch = [this] {
+    progress_->refresh();
+    if (launcher_)
+      launcher_->watch([this](std::int64_t process, const std::string& how) {
+        files_->on(MachineEvent{Note{fmt::format("worker process {}: {}", process, how)}});
+        driver_->peer_died(process);
+      });
+  };
+  parts.memory = [this] {
+    note_peaks();
+    return memory();
+  };
+  parts.fleet.welcome.experiment = resolved_yaml(config_);
+  parts.fleet.welcome.layout = parts_.model->layout()->fingerprint();
+  parts.fleet.welcome.run = fmt::format("{:016x}", hash64(fmt::format("{}{}{}", folder_, getpid(), executor_.now())));
+  parts.fleet.deployed = options_.deployed;
+  parts.fleet.lost_after = config_.deploy.lost_after.nanoseconds;
+  parts.fleet.population = parts.clients;
+  if (loaded_) {
+    parts.state = std::move(loaded_->checkpoint.state);
+    if (parts.state.windows < config_.rounds) parts.state.ended = false;  // resumed with more rounds
+  } else {
+    parts.state.server.model = ParameterVector(parts_.model->layout());
+    const FloatBuffer initial = initial_parameters(*parts_.model, config_.seed);
+    std::copy(initial.begin(), initial.end(), parts.state.server.model.values().begin());
+  }
+  return parts;
+}
+
+RunResult Session::run() {
+  prepare_folder();
+  parts_ = build_components(config_, options_.data_dir, options_.deployed ? 1e9 : 1.0);
+  load_checkpoint();
+  make_sinks();
+  write_file_atomically(folder_ + "/resolved.yaml", resolved_yaml(config_), false);
+  write_file_atomically(folder_ + "/partition.json", partition_json(summarize(*parts_.data, 200)), false);
+  make_channel();
+  evaluator_ = std::make_unique<Evaluator>(parts_.model, std::max(1U, std::thread::hardware_concurrency()));
+  start_workers();
+  if (options_.deployed && !options_.quiet)
+    progress_->print(fmt::format("listening on {}; waiting for clients", channel_->endpoint()));
+  driver_ = std::make_unique<Driver>(driver_parts());
+  try {
+    driver_->run();
+  } catch (const Interrupted&) {
+    driver_->dismiss("the server was stopped", false);
+    files_->finish();
+    progress_->finish();
+    throw user_error("stopped at once; `--resume` goes on from round {}", last_checkpoint_);
+  } catch (...) {
+    driver_->dismiss("the server failed", true);
+    channel_->close();
+    files_->finish();
+    progress_->finish();
+    throw;
+  }
+  return conclude(driver_->state().ended);
+}
+
+RunResult Session::conclude(bool complete) {
+  note_peaks();
+  if (launcher_) launcher_->expect_end();
+  driver_->dismiss(complete ? "the run is complete" : "the run was interrupted", false);
+  const ChannelStats stats = channel_->stats();
+  channel_->close();
+  executor_.run_until([this] { return channel_->stats().queued_bytes == 0; }, kSecond);
+  inproc_.reset();
+
+  ParameterVector model(parts_.model->layout());
+  const auto values = driver_->state().server.model.values();
+  std::copy(values.begin(), values.end(), model.values().begin());
+  write_safetensors(folder_ + "/model.safetensors", model);
+  files_->finish();
+
+  RunResult result;
+  result.folder = folder_;
+  result.complete = complete;
+  result.summary = summary_->summary();
+  RunSummary& s = result.summary;
+  s.events_hash = files_->events().hash();
+  s.model_hash = sha256_hex(values);
+  s.seed = config_.seed;
+  s.rounds = driver_->state().windows;
+  if (!complete) s.reason = "signal";
+  s.socket_bytes_sent = std::max(s.socket_bytes_sent, stats.sent.socket_bytes());
+  s.socket_bytes_received = std::max(s.socket_bytes_received, stats.received.socket_bytes());
+  s.peak_rss_bytes = peaks_;
+  s.version = kVersion;
+  s.cpu = cpu_name();
+  if (complete) write_summary(folder_ + "/summary.json", s);
+  if (options_.report && complete) write_report({folder_}, folder_ + "/report.html");
+  progress_->finish();
+  return result;
+}
+
+}  // namespace
+
+RunResult run_experiment(const Experiment& experiment, const RunOptions& options) {
+  Session session(experiment, options);
+  return session.run();
+}
+
+}  // namespace fedloom

@@ -1,0 +1,53 @@
+// `fedloom run` and `fedloom server`: a run folder, a server, peers, and a loop to the end.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "experiments/experiment.hpp"
+#include "experiments/sinks/run_summary.hpp"
+
+namespace fedloom {
+
+struct RunOptions {
+  std::string out;            // run folder; "" is runs/NAME
+  std::string data_dir;
+  bool resume = false;
+  bool quiet = false;
+  bool report = true;         // write report.html at the end
+  bool deployed = false;      // wait for deployed clients instead of starting workers
+  /// Extra sinks, for tests and programs that use the library.
+  std::vector<Sink*> sinks;
+};
+
+struct RunResult {
+  RunSummary summary;
+  std::string folder;
+  bool complete = false;  // false: stopped by a signal; resume continues
+};
+
+/// Runs an experiment to its end or to a signal. Throws UserError.
+RunResult run_experiment(const Experiment& experiment, const RunOptions& options);
+
+/// A worker process (or, in tests, thread): serves the server at `endpoint` until it says goodbye.
+/// Returns the process's exit code.
+int run_worker(const std::string& endpoint, const std::string& name, const std::string& data_dir,
+               const std::string& store_dir, std::size_t threads, std::uint64_t receive_budget);
+
+struct ClientOptions {
+  std::string connect;
+  std::uint64_t client = 0;      // index in the federation, and in the partition
+  std::string data_dir;
+  std::string own_data;          // folder with this client's own files; "" uses the partition
+  std::string state_dir;         // kept client state
+  std::string name;
+  std::string experiment;        // the experiment file, for data and timeouts
+  std::vector<std::string> overrides;
+  std::size_t threads = 1;
+};
+
+/// One deployed client. Returns the process's exit code.
+int run_client(const ClientOptions& options);
+
+}  // namespace fedloom

@@ -1,0 +1,113 @@
+// Building the components of an experiment.
+#include "experiments/wiring.hpp"
+
+#include <fstream>
+
+#include <unistd.h>
+
+namespace fedloom {
+
+namespace {
+
+// Centralised training holds everybody's data in one place: one client, everything.
+ExperimentConfig with_pooled_data(ExperimentConfig config) {
+  config.data.partition = ComponentSpec("iid");
+  config.data.clients = 1;
+  return config;
+}
+
+Algorithm make_algorithm(const ExperimentConfig& config) {
+  return AlgorithmRegistry::instance().find(config.strategy.name, "strategy").make(config.strategy.settings);
+}
+
+}  // namespace
+
+Components build_components(const ExperimentConfig& config, const std::string& data_dir, double ticks_per_second) {
+  const bool pooled = make_algorithm(config).strategy->traits().pools_data;
+  const ExperimentConfig effective = pooled ? with_pooled_data(config) : config;
+  return build_components(effective, load_federated_data(effective.data, config.seed, data_dir), ticks_per_second);
+}
+
+Components build_components(const ExperimentConfig& config, std::shared_ptr<const FederatedData> data,
+                            double ticks_per_second) {
+  Components parts;
+  parts.data = std::move(data);
+  parts.model = ModelRegistry::instance().find(config.model.name, "model").make(config.model.settings, parts.data->spec());
+  Algorithm algorithm = make_algorithm(config);
+  parts.strategy = std::move(algorithm.strategy);
+  parts.objective = std::move(algorithm.objective);
+  parts.pacer = PacerRegistry::instance().find(config.pacer.name, "pacer").make(config.pacer.settings, TimeScale{ticks_per_second});
+  parts.sampler = SamplerRegistry::instance().find(config.sampler.name, "sampler").make(config.sampler.settings);
+  if (config.evaluate.on == "validation" && parts.data->validation().size() == 0)
+    throw user_error("evaluate.on: validation, but data.validation is 0; hold some training data back, e.g. "
+                     "data.validation: 0.1");
+  return parts;
+}
+
+FloatBuffer initial_parameters(const Model& model, std::uint64_t seed) {
+  FloatBuffer parameters(model.layout()->size(), 0.0F);
+  Random random(seed, Stream::init);
+  model.initialize(parameters, random);
+  return parameters;
+}
+
+std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
+                                             std::shared_ptr<ClientStore> store) {
+  auto world = std::make_shared<LocalWorld>();
+  world->model = components.model;
+  world->strategy = components.strategy;
+  world->objective = components.objective;
+  world->data = components.data;
+  world->store = std::move(store);
+  const ComponentSpec optimizer = config.train.optimizer;
+  world->make_optimizer = [optimizer] {
+    return OptimizerRegistry::instance().find(optimizer.name, "optimizer").make(optimizer.settings);
+  };
+  world->initial = initial_parameters(*components.model, config.seed);
+  world->seed = config.seed;
+  return world;
+}
+
+CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Components& components, bool hold) {
+  CoordinatorConfig c;
+  c.experiment = config.name;
+  c.strategy_name = config.strategy.name;
+  c.pacer_name = config.pacer.name;
+  c.model_name = config.model.name;
+  c.data_name = config.data.source.name;
+  c.seed = config.seed;
+  c.windows = config.rounds;
+  c.recipe = {config.train.epochs, config.train.steps, config.train.batch_size, config.train.lr};
+  c.lr_decay = config.train.lr_decay;
+  c.stragglers = {config.stragglers.fraction, config.stragglers.policy == "keep"};
+  c.hold_updates = hold && components.strategy->traits().exchanges && !components.strategy->traits().keeps_updates;
+  c.evaluate_every = config.evaluate.every;
+  c.evaluate_on = config.evaluate.on;
+  c.evaluate_clients = config.evaluate.clients;
+  c.target_accuracy = config.evaluate.target_accuracy;
+  c.stop_at_target = config.evaluate.stop_at_target;
+  return c;
+}
+
+std::string cpu_name() {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line))
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown";
+}
+
+ProcessMemory process_memory(std::int64_t process) {
+  std::ifstream file(fmt::format("/proc/{}/status", process));
+  ProcessMemory memory;
+  std::string key;
+  while (file >> key) {
+    std::uint64_t kilobytes = 0;
+    if (key == "VmRSS:" && file >> kilobytes) memory.resident = kilobytes * 1024;
+    if (key == "VmHWM:" && file >> kilobytes) memory.peak = kilobytes * 1024;
+    file.ignore(4096, '\n');
+  }
+  return memory;
+}
+
+}  // namespace fedloom

@@ -1,0 +1,52 @@
+// From an experiment's names to objects: the one place that knows all folders. Everything else receives
+// interfaces.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "algorithms/algorithm.hpp"
+#include "algorithms/sampler.hpp"
+#include "client/local_trainer.hpp"
+#include "datasets/examples.hpp"
+#include "experiments/experiment.hpp"
+#include "models/model.hpp"
+#include "server/coordinator.hpp"
+#include "server/pacer.hpp"
+
+namespace fedloom {
+
+/// The components of an experiment. Building it checks that they fit together (UserError otherwise).
+struct Components {
+  std::shared_ptr<const FederatedData> data;
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<const Strategy> strategy;
+  std::shared_ptr<const LocalObjective> objective;
+  std::shared_ptr<const Pacer> pacer;
+  std::shared_ptr<const Sampler> sampler;
+};
+
+/// `ticks_per_second`: 1e9 in real time, 1 in virtual time.
+Components build_components(const ExperimentConfig& config, const std::string& data_dir, double ticks_per_second);
+/// The same around data that is already there, e.g. a deployed client's own files.
+Components build_components(const ExperimentConfig& config, std::shared_ptr<const FederatedData> data,
+                            double ticks_per_second);
+
+/// The model before round 1, from the seed alone: equal on every process.
+FloatBuffer initial_parameters(const Model& model, std::uint64_t seed);
+
+std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
+                                             std::shared_ptr<ClientStore> store);
+
+CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Components& components, bool hold);
+
+/// What the CPU calls itself.
+std::string cpu_name();
+/// Resident and peak resident bytes of a process; zeros when it is gone.
+struct ProcessMemory {
+  std::uint64_t resident = 0;
+  std::uint64_t peak = 0;
+};
+ProcessMemory process_memory(std::int64_t process);
+
+}  // namespace fedloom

@@ -1,0 +1,91 @@
+// The one shape every trainable model has. A model is const and holds no parameters: it reads a flat
+// vector through its layout and keeps activations in a workspace that belongs to one thread. Forward and
+// backward are separate calls, so that a loss hook, an observer of layer inputs, input gradients and
+// per-example norms fit between them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "core/data_spec.hpp"
+#include "core/layout.hpp"
+#include "core/random.hpp"
+#include "core/registry.hpp"
+
+namespace fedloom {
+
+/// A view of B examples. Exactly one of features (B, width) and tokens (B, length) is set.
+struct Batch {
+  std::size_t size = 0;                    // B
+  const float* features = nullptr;         // (B, width), row-major
+  const std::int32_t* tokens = nullptr;    // (B, length)
+  const std::uint8_t* mask = nullptr;      // (B, length), 1 = real token; nullptr = all real
+  const std::int32_t* targets = nullptr;   // (B) or, for per-position tasks, (B, length)
+};
+
+/// Sees the input of a named layer during forward: `rows` x `width`, row-major. For convolutions the
+/// rows are im2col patches in (channel, kernel row, kernel column) order. Used by subspace methods.
+class LayerObserver {
+ public:
+  virtual ~LayerObserver() = default;
+  virtual void layer_input(std::string_view layer, std::span<const float> values, std::size_t rows,
+                           std::size_t width) = 0;
+};
+
+struct ForwardOptions {
+  bool training = false;              // dropout on, batch statistics used
+  Random* random = nullptr;           // dropout masks; needed when training a model with dropout
+  LayerObserver* observer = nullptr;  // may be null
+};
+
+struct BackwardOptions {
+  std::span<float> input_gradient = {};           // (B, width) when wanted
+  std::span<const float> example_weights = {};    // (B): scales each example's contribution
+  std::span<double> example_square_norms = {};    // (B): |gradient of example i|^2, without summing it
+};
+
+/// Activations and scratch of one thread for at most `max_batch` examples. Models derive their own.
+class Workspace {
+ public:
+  explicit Workspace(std::size_t max_batch) : max_batch_(max_batch) {}
+  virtual ~Workspace() = default;
+  std::size_t max_batch() const { return max_batch_; }
+
+ private:
+  std::size_t max_batch_;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  virtual const std::shared_ptr<const Layout>& layout() const = 0;
+  /// Number of logits per example (classes).
+  virtual std::size_t outputs() const = 0;
+  /// Fills the whole vector (layout().size() floats).
+  virtual void initialize(std::span<float> parameters, Random& random) const = 0;
+  virtual std::unique_ptr<Workspace> workspace(std::size_t max_batch) const = 0;
+
+  /// Logits (B, outputs), valid in the workspace until its next forward. batch.size <= max_batch.
+  virtual std::span<const float> forward(std::span<const float> parameters, const Batch& batch,
+                                         Workspace& workspace, const ForwardOptions& options) const = 0;
+  /// The last hidden representation of the latest forward, (B, feature_width); empty when the model has
+  /// no hidden layer. Contrastive and prototype losses use it.
+  virtual std::span<const float> features(const Workspace& workspace) const = 0;
+  virtual std::size_t feature_width() const = 0;
+  /// After forward on the same workspace: gradient := SUM over examples of d loss / d parameters, given
+  /// logit_gradient (B, outputs) of the summed loss. `gradient` has layout().size() floats; slices that
+  /// are not trained are left zero.
+  virtual void backward(std::span<const float> parameters, const Batch& batch, Workspace& workspace,
+                        std::span<const float> logit_gradient, std::span<float> gradient,
+                        const BackwardOptions& options) const = 0;
+  /// Multiply-adds times two of one example's forward pass; backward is counted as twice that.
+  virtual double forward_flops() const = 0;
+};
+
+/// Settings from YAML plus the data's form give a model. Throws UserError when they do not fit.
+using ModelRegistry = Registry<std::unique_ptr<Model>, const DataSpec&>;
+
+}  // namespace fedloom

@@ -1,0 +1,16 @@
+// What registered models ask of a data set, said to the person who combined the two.
+#pragma once
+
+#include <string>
+
+#include "core/data_spec.hpp"
+
+namespace fedloom {
+
+/// Float features of at least one value and at least two classes, or a UserError that names the model.
+void require_features(const std::string& model, const DataSpec& spec);
+
+/// Additionally images (channels, height, width) of at least `smallest` pixels a side.
+void require_images(const std::string& model, const DataSpec& spec, std::int64_t smallest);
+
+}  // namespace fedloom

@@ -1,0 +1,31 @@
+// Multinomial logistic regression: one dense layer. Convex, so it starts at zero unless told otherwise.
+#include "models/layers/dense.hpp"
+#include "models/sequential.hpp"
+#include "models/zoo/requirements.hpp"
+
+namespace fedloom {
+
+namespace {
+
+struct SoftmaxSettings {
+  std::string init = "zeros";
+
+  template <class Visitor>
+  void visit(Visitor& v) {
+    v("init", init, "how weights start", initializer_names());
+  }
+};
+
+const Registration<ModelRegistry, SoftmaxSettings> kSoftmax{
+    {"softmax", "multinomial logistic regression on the flattened features",
+     "D. R. Cox, The Regression Analysis of Binary Sequences, Journal of the Royal Statistical Society B, "
+     "1958"},
+    [](const SoftmaxSettings& settings, const DataSpec& spec) {
+      require_features("softmax", spec);
+      return sequential(spec.shape,
+                        {dense("fc", {.outputs = spec.classes, .initializer = initializer(settings.init)})});
+    }};
+
+}  // namespace
+
+}  // namespace fedloom

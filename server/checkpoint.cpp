@@ -1,0 +1,145 @@
+// Small fields through the checked archive, vectors through the tensor file form, one hash over both.
+#include "server/checkpoint.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+
+#include "core/error.hpp"
+#include "core/hash.hpp"
+#include "core/file.hpp"
+#include "core/tensor_file.hpp"
+#include "transport/bounded_archive.hpp"
+
+namespace fedloom {
+
+namespace {
+
+constexpr std::string_view kMagic = "FLCKPT01";
+constexpr std::string_view kModel = "model";
+constexpr std::string_view kSlotPrefix = "slot/";
+
+template <class Archive, class State>
+void fields(Archive& archive, State& checkpoint, std::uint64_t& layout) {
+  archive(layout, checkpoint.experiment, checkpoint.events_offset, checkpoint.wall_seconds);
+  auto& state = checkpoint.state;
+  archive(state.windows, state.now, state.ended, state.totals, state.records, state.server.version,
+          state.server.scalars);
+}
+
+}  // namespace
+
+std::string checkpoint_to_bytes(const Checkpoint& checkpoint) {
+  Checkpoint copy;  // everything but the vectors, which are large
+  copy.experiment = checkpoint.experiment;
+  copy.events_offset = checkpoint.events_offset;
+  copy.wall_seconds = checkpoint.wall_seconds;
+  const FederationState& state = checkpoint.state;
+  copy.state.windows = state.windows;
+  copy.state.now = state.now;
+  copy.state.ended = state.ended;
+  copy.state.totals = state.totals;
+  copy.state.records = state.records;
+  copy.state.server.version = state.server.version;
+  copy.state.server.scalars = state.server.scalars;
+  std::uint64_t layout = state.server.model.layout().fingerprint();
+  std::string head;
+  ByteWriter writer(head);
+  fields(writer, copy, layout);
+
+  TensorMap tensors;
+  const auto model = state.server.model.values();
+  tensors.emplace(kModel, Tensor::vector({model.begin(), model.end()}));
+  for (const auto& [name, tensor] : state.server.slots) tensors.emplace(std::string(kSlotPrefix) + name, tensor);
+
+  std::string bytes(kMagic);
+  const std::uint64_t head_size = head.size();
+  bytes.append(reinterpret_cast<const char*>(&head_size), sizeof head_size);
+  bytes += head;
+  bytes += tensors_to_bytes(tensors);
+  const std::uint64_t hash = hash64(bytes);
+  bytes.append(reinterpret_cast<const char*>(&hash), sizeof hash);
+  return bytes;
+}
+
+Checkpoint checkpoint_from_bytes(std::string_view bytes, std::shared_ptr<const Layout> layout,
+                                 const std::string& source) {
+  const std::size_t frame = kMagic.size() + sizeof(std::uint64_t);
+  if (bytes.size() < frame + sizeof(std::uint64_t) || !bytes.starts_with(kMagic))
+    throw user_error("{}: not a checkpoint of this version, or cut short", source);
+  const std::string_view body = bytes.substr(0, bytes.size() - sizeof(std::uint64_t));
+  std::uint64_t stored = 0;
+  std::memcpy(&stored, bytes.data() + body.size(), sizeof stored);
+  if (stored != hash64(body)) throw user_error("{}: the checksum does not match; the file is damaged", source);
+  std::uint64_t head_size = 0;
+  std::memcpy(&head_size, body.data() + kMagic.size(), sizeof head_size);
+  if (head_size > body.size() - frame) throw user_error("{}: the file is damaged", source);
+
+  Checkpoint checkpoint;
+  std::uint64_t written_layout = 0;
+  try {
+    ByteReader reader(body.substr(frame, head_size));
+    fields(reader, checkpoint, written_layout);
+    reader.expect_end();
+  } catch (const MalformedBytes& error) {
+    throw user_error("{}: the file is damaged: {}", source, error.what());
+  }
+  if (written_layout != layout->fingerprint())
+    throw user_error("{}: is of a model with layout {:016x}, this experiment's has {:016x}; resume with the experiment "
+                     "that wrote it",
+                     source, written_layout, layout->fingerprint());
+  TensorMap tensors = tensors_from_bytes(body.substr(frame + head_size), source);
+  const auto model = tensors.find(kModel);
+  if (model == tensors.end() || model->second.data.size() != layout->size())
+    throw user_error("{}: holds no model of {} parameters", source, layout->size());
+  checkpoint.state.server.model = ParameterVector(std::move(layout));
+  std::copy(model->second.data.begin(), model->second.data.end(), checkpoint.state.server.model.values().begin());
+  tensors.erase(model);
+  for (auto& [name, tensor] : tensors)
+    checkpoint.state.server.slots.emplace(name.substr(kSlotPrefix.size()), std::move(tensor));
+  return checkpoint;
+}
+
+CheckpointFolder::CheckpointFolder(std::string folder, std::uint64_t keep) : folder_(std::move(folder)), keep_(keep) {
+  std::filesystem::create_directories(folder_);
+}
+
+std::vector<std::string> CheckpointFolder::files() const {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_))
+    if (entry.path().extension() == ".flc") files.push_back(entry.path().string());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+CheckpointFolder::Written CheckpointFolder::write(const Checkpoint& checkpoint) {
+  const std::string file = fmt::format("{}/checkpoint-{:08}.flc", folder_, checkpoint.state.windows);
+  const std::string bytes = checkpoint_to_bytes(checkpoint);
+  write_file_atomically(file, bytes, true);
+  const std::vector<std::string> all = files();
+  std::error_code ignored;
+  for (std::size_t i = 0; i + keep_ < all.size(); ++i) std::filesystem::remove(all[i], ignored);
+  return {file, bytes.size()};
+}
+
+std::optional<CheckpointFolder::Loaded> CheckpointFolder::newest(const std::shared_ptr<const Layout>& layout) const {
+  std::vector<std::string> all = files();
+  Loaded loaded;
+  while (!all.empty()) {
+    loaded.file = all.back();
+    all.pop_back();
+    try {
+      loaded.checkpoint = checkpoint_from_bytes(read_file(loaded.file), layout, loaded.file);
+      return loaded;
+    } catch (const UserError& error) {
+      // A file of another experiment is a mistake to report; a damaged one has an older sibling.
+      if (std::string_view(error.what()).find("resume with the experiment") != std::string_view::npos) throw;
+      loaded.skipped.emplace_back(error.what());
+    }
+  }
+  if (!loaded.skipped.empty())
+    throw user_error("no sound checkpoint in {}: {}", folder_, fmt::join(loaded.skipped, "; "));
+  return std::nullopt;
+}
+
+}  // namespace fedloom

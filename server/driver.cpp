@@ -1,0 +1,150 @@
+// The loop of a run, in either kind of time.
+#include "server/driver.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace fedloom {
+
+namespace {
+
+constexpr Tick kAttention = 100 * kMillisecond;  // how often signals and worker processes are looked at
+constexpr Tick kTaskTicks = 1;                   // without device profiles every task lasts one tick
+constexpr std::uint64_t kHopeless = 64;          // failed tasks in a row after which the run gives up
+
+}  // namespace
+
+Driver::Driver(DriverParts parts)
+    : parts_(std::move(parts)),
+      population_{parts_.clients, parts_.examples, {}},
+      resumed_at_(parts_.state.now),
+      fleet_(*parts_.channel, *parts_.executor, *parts_.strategy, parts_.fleet,
+             [this](const std::function<bool()>& done) { pump(done); }, make_listener()),
+      coordinator_(parts_.config, *parts_.strategy, *parts_.pacer, *parts_.sampler, population_, *this,
+                   std::move(parts_.state)) {
+  if (parts_.fleet.deployed) {
+    population_.available = [this](ClientId client) { return fleet_.available(client); };
+    population_.examples = [this](ClientId client) { return fleet_.examples(client); };
+  }
+  virtual_.set_handler([this](const Event& event) { on_event(event); });
+}
+
+Fleet::Listener Driver::make_listener() {
+  Fleet::Listener listener;
+  listener.on_event = [this](const MachineEvent& event) { emit(event); };
+  if (parts_.virtual_time) return listener;
+  // Posted, so that the coordinator is never entered from inside one of its own calls.
+  listener.on_update = [this](const Update& update) {
+    parts_.executor->post([this, id = update.id] {
+      if (!fleet_.ready(id)) return;
+      note_failure(fleet_.update(id));
+      coordinator_.on_finished(now(), fleet_.update(id));
+    });
+  };
+  listener.on_lost = [this](TaskId task, Reason reason) {
+    parts_.executor->post([this, task, reason] { coordinator_.on_lost(now(), task, reason); });
+  };
+  listener.on_available = [this](ClientId) { parts_.executor->post([this] { coordinator_.on_available(now()); }); };
+  return listener;
+}
+
+void Driver::run() {
+  pump([this] { return fleet_.peer_count() >= parts_.peers_to_wait_for; });
+  if (parts_.virtual_time) {
+    virtual_.restore(coordinator_.state().now, {});
+    coordinator_.begin(virtual_.now());
+    while (!coordinator_.ended() && virtual_.step()) check_interrupt();
+    FEDLOOM_CHECK(coordinator_.ended(), "virtual time stands still at tick {} in window {}", virtual_.now(),
+                  coordinator_.open_window());
+  } else {
+    coordinator_.begin(now());
+    pump([this] { return coordinator_.ended(); });
+  }
+}
+
+void Driver::pump(const std::function<bool()>& done) {
+  while (!done()) {
+    parts_.executor->run_until(done, kAttention);
+    parts_.watch();
+    check_interrupt();
+  }
+}
+
+void Driver::check_interrupt() {
+  const Interrupt wish = parts_.interrupt();
+  if (wish == Interrupt::now) throw Interrupted();
+  if (wish == Interrupt::after_window) coordinator_.stop_after_window();
+}
+
+void Driver::start(const Task& task) {
+  if (parts_.virtual_time) {
+    const Tick finish = virtual_.now() + kTaskTicks;
+    finish_[task.id] = finish;
+    virtual_.schedule({finish, EventKind::client_finish, static_cast<std::int64_t>(task.id.client), task.id.number});
+  }
+  fleet_.start(task);
+}
+
+void Driver::end(TaskId task, Verdict verdict, Reason reason) {
+  if (const auto it = finish_.find(task); it != finish_.end()) {
+    virtual_.cancel(Event{it->second, EventKind::client_finish, static_cast<std::int64_t>(task.client), task.number});
+    finish_.erase(it);
+  }
+  fleet_.end(task, verdict, reason);
+}
+
+void Driver::set_deadline(WindowId window, Tick when) {
+  if (parts_.virtual_time) {
+    virtual_.schedule({when, EventKind::server_aggregate, -1, static_cast<std::int64_t>(window)});
+  } else {
+    parts_.executor->after(std::max<Tick>(0, when - now()),
+                           [this, window] { coordinator_.on_deadline(now(), window); });
+  }
+}
+
+void Driver::on_event(const Event& event) {
+  if (event.kind == EventKind::server_aggregate) {
+    coordinator_.on_deadline(event.tick, static_cast<WindowId>(event.task));
+    return;
+  }
+  const TaskId id{static_cast<ClientId>(event.client), static_cast<std::uint32_t>(event.task)};
+  pump([&] { return fleet_.ready(id); });
+  finish_.erase(id);
+  note_failure(fleet_.update(id));
+  coordinator_.on_finished(event.tick, fleet_.update(id));
+}
+
+void Driver::note_failure(const Update& update) {
+  if (update.reason != Reason::failed) {
+    failures_in_row_ = 0;
+    return;
+  }
+  if (failures_in_row_++ == 0)
+    emit(Note{fmt::format("task {} of client {} failed: {}", update.id.number, update.id.client, update.error)});
+  const std::uint64_t hopeless = std::min<std::uint64_t>(kHopeless, std::max<std::uint64_t>(1, parts_.clients));
+  if (failures_in_row_ >= hopeless)
+    throw user_error("the last {} tasks all failed; client {} says: {}", failures_in_row_, update.id.client,
+                     update.error);
+}
+
+void Driver::emit(const FederationEvent& event) {
+  for (Sink* sink : parts_.sinks) sink->on(event);
+}
+
+void Driver::emit(const MachineEvent& event) {
+  for (Sink* sink : parts_.sinks) sink->on(event);
+}
+
+void Driver::boundary(const FederationState& state, const std::vector<TaskId>& superseded) {
+  unneeded_.insert(unneeded_.end(), superseded.begin(), superseded.end());
+  if (parts_.checkpoint(state)) {
+    fleet_.forget(unneeded_);
+    unneeded_.clear();
+  }
+  const ChannelStats stats = parts_.channel->stats();
+  const auto [own, all] = parts_.memory();
+  emit(MachineState{state.windows, static_cast<double>(parts_.executor->now()) * 1e-9, state.totals.client_trainings,
+                    stats.sent.socket_bytes(), stats.received.socket_bytes(), own, all});
+}
+
+}  // namespace fedloom

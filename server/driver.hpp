@@ -1,0 +1,105 @@
+// Joins the federation's core with the world: in virtual time it lets training run ahead on the workers and
+// takes each result when its tick comes; in real time it takes results as they arrive. Clock, channel,
+// evaluation, sinks and checkpoints come in through the constructor.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/events.hpp"
+#include "core/simulated_executor.hpp"
+#include "server/checkpoint.hpp"
+#include "server/coordinator.hpp"
+#include "server/fleet.hpp"
+#include "transport/asio_executor.hpp"
+
+namespace fedloom {
+
+enum class Interrupt : std::uint8_t { none, after_window, now };
+
+struct DriverParts {
+  CoordinatorConfig config;
+  FleetOptions fleet;
+  const Strategy* strategy = nullptr;
+  const Pacer* pacer = nullptr;
+  const Sampler* sampler = nullptr;
+  /// Example counts of clients by index; deployed clients report their own.
+  std::function<std::uint64_t(ClientId)> examples;
+  std::uint64_t clients = 0;
+  std::uint64_t peers_to_wait_for = 1;  // before the first window opens
+
+  bool virtual_time = true;
+  Channel* channel = nullptr;
+  AsioExecutor* executor = nullptr;
+  std::function<std::optional<EvaluationResult>(std::span<const float>, const std::string& split)> evaluate;
+  std::vector<Sink*> sinks;
+  /// Called at each window boundary; true when a checkpoint that holds the boundary was written.
+  std::function<bool(const FederationState&)> checkpoint;
+  /// Asked often: whether a person wants the run to stop.
+  std::function<Interrupt()> interrupt = [] { return Interrupt::none; };
+  /// Asked often: notices dead workers and throws when the run cannot go on.
+  std::function<void()> watch = [] {};
+  /// Resident bytes of this process and of all processes of the run on this machine.
+  std::function<std::pair<std::uint64_t, std::uint64_t>()> memory = [] { return std::pair<std::uint64_t, std::uint64_t>{}; };
+  FederationState state;
+};
+
+/// Thrown out of run() when Interrupt::now is asked for.
+struct Interrupted : std::runtime_error {
+  Interrupted() : std::runtime_error("interrupted") {}
+};
+
+class Driver final : private FederationPort {
+ public:
+  explicit Driver(DriverParts parts);
+
+  /// Runs to the end, to the target, or to the boundary after an interrupt. The final state is in state().
+  /// Throws UserError when the run cannot go on.
+  void run();
+  const FederationState& state() const { return coordinator_.state(); }
+  /// A peer's process is known to have ended.
+  void peer_died(std::int64_t process) { fleet_.peer_died(process); }
+  void dismiss(const std::string& reason, bool failed) { fleet_.dismiss(reason, failed); }
+
+ private:
+  void publish(const Shared& shared) override { fleet_.publish(shared); }
+  void start(const Task& task) override;
+  void open_sum(PhaseSum sum) override { fleet_.open_sum(std::move(sum)); }
+  void accept(const Fold::Term& term) override { fleet_.accept(term); }
+  PhaseSum close_sum(Version current) override { return fleet_.close_sum(current); }
+  void end(TaskId task, Verdict verdict, Reason reason) override;
+  void set_deadline(WindowId window, Tick when) override;
+  std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split) override {
+    return parts_.evaluate(model, split);
+  }
+  std::vector<ClientEvaluation> evaluate_clients(Version version, const std::vector<TaskId>& clients) override {
+    return fleet_.evaluate_clients(version, clients);
+  }
+  void emit(const FederationEvent& event) override;
+  void emit(const MachineEvent& event);
+  void boundary(const FederationState& state, const std::vector<TaskId>& superseded) override;
+
+  Fleet::Listener make_listener();
+  Tick now() const { return parts_.virtual_time ? virtual_.now() : resumed_at_ + parts_.executor->now(); }
+  void pump(const std::function<bool()>& done);
+  void check_interrupt();
+  void on_event(const Event& event);
+  void note_failure(const Update& update);
+
+  DriverParts parts_;
+  Population population_;
+  Tick resumed_at_;                   // real time goes on where a checkpoint left it
+  SimulatedExecutor virtual_;
+  Fleet fleet_;
+  Coordinator coordinator_;
+  std::map<TaskId, Tick> finish_;     // virtual time: when each live task ends
+  std::vector<TaskId> unneeded_;      // kept states to forget at the next checkpoint
+  std::optional<Update> failure_;     // the first failed task since something was accepted
+  std::uint64_t failures_in_row_ = 0;
+};
+
+}  // namespace fedloom

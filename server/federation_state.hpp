@@ -1,0 +1,39 @@
+// Everything the federation is at a window boundary, as one value: what a checkpoint holds and a resumed
+// run starts from. Nothing here says which machine, process or socket was involved.
+#pragma once
+
+#include <cstdint>
+
+#include "algorithms/strategy.hpp"
+#include "server/population.hpp"
+
+namespace fedloom {
+
+struct FederationTotals {
+  std::uint64_t client_trainings = 0;  // tasks that ended accepted
+  std::uint64_t tasks = 0;             // tasks that ended, whatever the verdict
+  std::uint64_t bytes_up = 0;          // as deployed
+  std::uint64_t bytes_down = 0;
+  double best_accuracy = 0.0;
+  double last_accuracy = 0.0;
+  double last_loss = 0.0;
+  std::int64_t windows_to_target = -1;  // -1: not reached
+  double accuracy_at_target = 0.0;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(client_trainings, tasks, bytes_up, bytes_down, best_accuracy, last_accuracy, last_loss,
+            windows_to_target, accuracy_at_target);
+  }
+};
+
+struct FederationState {
+  ServerState server;
+  ClientRecords records;
+  WindowId windows = 0;  // closed so far
+  Tick now = 0;
+  FederationTotals totals;
+  bool ended = false;
+};
+
+}  // namespace fedloom

@@ -1,0 +1,444 @@
+// Peers and tasks. The invariant behind same bits: a task given twice, to whomever, is the same task, so
+// nothing here can change a result, only how long it takes.
+#include "server/fleet.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "transport/codec.hpp"
+
+namespace fedloom {
+
+namespace {
+
+// Updates that wait to be summed here are summed four at a time, which reads the sums a quarter as often.
+constexpr std::size_t kFoldBatch = 4;
+
+}  // namespace
+
+Fleet::Fleet(Channel& channel, Executor& executor, const Strategy& strategy, FleetOptions options, Pump pump,
+             Listener listener)
+    : channel_(channel),
+      executor_(executor),
+      strategy_(strategy),
+      options_(std::move(options)),
+      pump_(std::move(pump)),
+      listener_(std::move(listener)) {
+  ChannelHandlers handlers;
+  handlers.on_message = [this](PeerId peer, Message&& message) { on_message(peer, message); };
+  handlers.on_peer = [this](PeerId peer, PeerChange change, Reason reason) { on_peer(peer, change, reason); };
+  handlers.on_refused = [this](PeerId peer, Reason reason, const std::string& text) { refuse(peer, reason, text); };
+  channel_.set_handlers(std::move(handlers));
+}
+
+template <class T>
+void Fleet::send(PeerId peer, const T& value) {
+  channel_.send(peer, encode(value));
+}
+
+void Fleet::refuse(PeerId peer, Reason reason, const std::string& text) {
+  const auto it = peers_.find(peer);
+  const std::string name = it != peers_.end() ? it->second.hello.name
+                           : peer == kNoPeer  ? "a stranger"
+                                              : fmt::format("peer {}", peer);
+  listener_.on_event(Refused{name, reason, text});
+}
+
+std::uint64_t Fleet::examples(ClientId client) const {
+  const auto it = client_examples_.find(client);
+  return it == client_examples_.end() ? 0 : it->second;
+}
+
+std::vector<std::int64_t> Fleet::processes() const {
+  std::vector<std::int64_t> processes;
+  for (const auto& [id, peer] : peers_) processes.push_back(peer.hello.process);
+  return processes;
+}
+
+// ---- peers ----
+
+void Fleet::on_peer(PeerId peer, PeerChange change, Reason reason) {
+  // A joined peer exists for us once it has said hello.
+  if (change == PeerChange::left) remove_peer(peer, std::string(to_string(reason)));
+}
+
+void Fleet::peer_died(std::int64_t process) {
+  for (const auto& [id, peer] : peers_)
+    if (peer.hello.process == process) {
+      const PeerId dead = id;
+      channel_.disconnect(dead, Reason::disconnected);
+      remove_peer(dead, "its process ended");
+      return;
+    }
+}
+
+void Fleet::on_hello(PeerId id, const Hello& hello) {
+  if (hello.client.has_value() != options_.deployed) {
+    send(id, Goodbye{options_.deployed ? "this server is for deployed clients" : "this server is for workers", true});
+    return refuse(id, Reason::malformed, "a peer of the other kind said hello");
+  }
+  if (hello.client) {
+    if (*hello.client >= options_.population) {
+      send(id, Goodbye{fmt::format("client index {} is outside 0 … {}", *hello.client, options_.population - 1), true});
+      return refuse(id, Reason::range, fmt::format("client index {} of {}", *hello.client, options_.population));
+    }
+    // The same client again: its old connection is dead even if we have not noticed yet.
+    if (const auto old = clients_.find(*hello.client); old != clients_.end() && old->second != id) {
+      const PeerId stale = old->second;
+      remove_peer(stale, "the client came back on a new connection");
+      channel_.disconnect(stale, Reason::duplicate);
+    }
+    clients_[*hello.client] = id;
+    client_examples_[*hello.client] = hello.examples;
+  }
+  if (!peers_.contains(id)) listener_.on_event(PeerChanged{id, hello.name, true, hello.cpu});
+  peers_[id].hello = hello;
+  send(id, options_.welcome);
+  if (hello.client) {
+    for (auto& [task, tracked] : tasks_)
+      if (task.client == *hello.client && !tracked.peer && !tracked.update) assign(id, tracked);
+    listener_.on_available(*hello.client);
+  }
+  dispatch();
+}
+
+void Fleet::remove_peer(PeerId id, const std::string& why) {
+  const auto it = peers_.find(id);
+  if (it == peers_.end()) return;
+  const Peer peer = std::move(it->second);
+  peers_.erase(it);
+  if (peer.hello.client) clients_.erase(*peer.hello.client);
+  listener_.on_event(PeerChanged{id, peer.hello.name, false, why});
+  for (auto fold = folds_.begin(); fold != folds_.end();)
+    fold = fold->second.peer == id ? folds_.erase(fold) : std::next(fold);
+  evaluating_.erase(id);
+  for (const TaskId& task : peer.tasks) {
+    const auto found = tasks_.find(task);
+    if (found == tasks_.end() || found->second.folded || found->second.here) continue;
+    Tracked& tracked = found->second;
+    tracked.peer.reset();
+    tracked.redo = tracked.redo || tracked.update.has_value();
+    if (!options_.deployed) {
+      tracked.update.reset();
+      queue_.push_back(task);
+      listener_.on_event(TaskRetried{task, why});
+    } else if (!tracked.update) {
+      tracked.patience = executor_.after(options_.lost_after, [this, task] {
+        const auto late = tasks_.find(task);
+        if (late != tasks_.end() && !late->second.peer) listener_.on_lost(task, Reason::disconnected);
+      });
+    }
+  }
+  // Lowest task first, whoever held it: the order in which the coordinator will ask for them.
+  std::sort(queue_.begin(), queue_.end(), [this](const TaskId& a, const TaskId& b) {
+    return std::pair(tasks_.at(a).task.window, a) < std::pair(tasks_.at(b).task.window, b);
+  });
+  dispatch();
+}
+
+void Fleet::dismiss(const std::string& reason, bool failed) {
+  for (const auto& [id, peer] : peers_) send(id, Goodbye{reason, failed});
+}
+
+// ---- tasks ----
+
+void Fleet::publish(const Shared& shared) {
+  auto& versions = shared_[shared.payload.name];
+  versions.erase(versions.begin(), versions.lower_bound(shared.oldest_live));
+  versions[shared.version] = shared;
+  for (auto& [id, peer] : peers_)
+    std::erase_if(peer.has, [&](const auto& entry) {
+      return entry.first == shared.payload.name && entry.second < shared.oldest_live;
+    });
+}
+
+void Fleet::start(const Task& task) {
+  Tracked& tracked = tasks_[task.id];
+  tracked = {};
+  tracked.task = task;
+  if (!options_.deployed) {
+    queue_.push_back(task.id);
+    dispatch();
+  } else if (const auto peer = clients_.find(task.id.client); peer != clients_.end()) {
+    assign(peer->second, tracked);
+  }
+}
+
+void Fleet::dispatch() {
+  // Each worker gets as many tasks as it has threads and as many again, so that it never waits for us.
+  while (!queue_.empty()) {
+    PeerId best = kNoPeer;
+    double best_load = 2.0;
+    for (const auto& [id, peer] : peers_) {
+      const double load = static_cast<double>(peer.running) / peer.hello.capacity;
+      if (load < best_load) {
+        best = id;
+        best_load = load;
+      }
+    }
+    if (best == kNoPeer) return;
+    const TaskId next = queue_.front();
+    queue_.pop_front();
+    if (const auto it = tasks_.find(next); it != tasks_.end()) assign(best, it->second);
+  }
+}
+
+void Fleet::assign(PeerId id, Tracked& tracked) {
+  Peer& peer = peers_.at(id);
+  if (tracked.patience != 0) executor_.cancel(std::exchange(tracked.patience, 0));
+  for (const std::string& name : tracked.task.shared) send_shared(id, name, tracked.task.version);
+  tracked.peer = id;
+  peer.tasks.insert(tracked.task.id);
+  ++peer.running;
+  send(id, tracked.task);
+}
+
+void Fleet::send_shared(PeerId id, const std::string& name, Version version) {
+  Peer& peer = peers_.at(id);
+  if (!peer.has.emplace(name, version).second) return;
+  const auto versions = shared_.find(name);
+  FEDLOOM_CHECK(versions != shared_.end() && versions->second.contains(version), "no version {} of '{}'", version, name);
+  send(id, versions->second.at(version));
+}
+
+bool Fleet::ready(TaskId task) const {
+  const auto it = tasks_.find(task);
+  return it != tasks_.end() && it->second.update.has_value();
+}
+
+const Update& Fleet::update(TaskId task) const {
+  FEDLOOM_CHECK(ready(task), "task {} of client {} is not ready", task.number, task.client);
+  return *tasks_.at(task).update;
+}
+
+void Fleet::on_update(PeerId id, Update update) {
+  Peer& peer = peers_.at(id);
+  const auto it = tasks_.find(update.id);
+  if (it == tasks_.end() || it->second.peer != id) {
+    peer.running -= peer.tasks.erase(update.id) > 0 && peer.running > 0 ? 1 : 0;
+    return refuse(id, Reason::unknown_task, fmt::format("task {} of client {}", update.id.number, update.id.client));
+  }
+  Tracked& tracked = it->second;
+  const bool sent_whole = update.slots.size() == update.reports.size() && update.reason == Reason::none;
+  if (tracked.update && (tracked.here || !sent_whole))
+    return refuse(id, Reason::duplicate, fmt::format("task {} of client {}", update.id.number, update.id.client));
+  const bool first = !tracked.update;
+  if (first && peer.running > 0) --peer.running;
+  if (sent_whole) {
+    // What a client says of its own floats is only believed of a worker's held ones.
+    for (std::size_t i = 0; i < update.slots.size(); ++i) {
+      const ValueCheck check = check_values(update.slots[i].values());
+      update.reports[i].finite = check.finite;
+      update.reports[i].largest = check.largest;
+    }
+    tracked.here = !update.slots.empty();
+    if (update.reason == Reason::none) update.reason = strategy_.decode(update);
+    if (tracked.here && !update.slots.empty()) channel_.keep(update.slots.front().data);
+  } else if (!tracked.task.hold && update.reason == Reason::none) {
+    update.reason = Reason::layout;
+  }
+  tracked.update = std::move(update);
+  const bool announce = first && !std::exchange(tracked.redo, false);
+  dispatch();
+  if (announce) listener_.on_update(*tracked.update);
+}
+
+void Fleet::end(TaskId task, Verdict verdict, Reason reason) {
+  const auto it = tasks_.find(task);
+  if (it == tasks_.end()) return;
+  if (it->second.patience != 0) executor_.cancel(it->second.patience);
+  if (const auto peer = it->second.peer; peer && peers_.contains(*peer)) {
+    Peer& holder = peers_.at(*peer);
+    if (!it->second.update && holder.running > 0) --holder.running;
+    holder.tasks.erase(task);
+    send(*peer, Verdicts{{{task, verdict, reason}}, {}});
+  }
+  tasks_.erase(it);
+}
+
+void Fleet::forget(const std::vector<TaskId>& states) {
+  if (states.empty() || peers_.empty()) return;
+  if (!options_.deployed) return send(peers_.begin()->first, Verdicts{{}, states});
+  for (const TaskId& state : states)
+    if (const auto peer = clients_.find(state.client); peer != clients_.end())
+      send(peer->second, Verdicts{{}, {state}});
+}
+
+// ---- sums ----
+
+void Fleet::open_sum(PhaseSum sum) { sum_ = std::move(sum); }
+
+void Fleet::accept(const Fold::Term& term) {
+  Tracked& tracked = tasks_.at(term.id);
+  tracked.accepted = true;
+  tracked.weight = term.weight;
+  if (tracked.here && !strategy_.traits().keeps_updates) fold_here(kFoldBatch);
+}
+
+void Fleet::fold_here(std::size_t at_least) {
+  std::vector<Contribution> contributions;
+  std::vector<Tracked*> batch;
+  for (auto& [id, tracked] : tasks_)
+    if (tracked.accepted && tracked.here && !tracked.folded) {
+      contributions.push_back({&*tracked.update, tracked.weight, {}, {}});
+      batch.push_back(&tracked);
+    }
+  std::uint64_t bytes = 0;
+  for (const Contribution& contribution : contributions)
+    for (const Payload& slot : contribution.update->slots) bytes += slot.data.size();
+  // Large updates are summed at once: holding four of them would cost more than it saves.
+  if (contributions.empty() || (contributions.size() < at_least && bytes < (64U << 20U))) return;
+  strategy_.fold(contributions, sum_);
+  for (Tracked* tracked : batch) {
+    tracked->folded = true;
+    tracked->update->slots.clear();
+  }
+}
+
+void Fleet::fold_at_workers() {
+  std::map<PeerId, std::vector<Fold::Term>> terms;
+  std::set<TaskId> pending;
+  for (const auto& [number, fold] : folds_) pending.insert(fold.tasks.begin(), fold.tasks.end());
+  for (auto& [id, tracked] : tasks_)
+    if (tracked.accepted && !tracked.here && !tracked.folded && tracked.update && tracked.peer && !pending.contains(id))
+      terms[*tracked.peer].push_back({id, tracked.weight});
+  for (auto& [peer, list] : terms) {
+    Fold fold;
+    fold.number = ++fold_number_;
+    fold.terms = std::move(list);
+    for (const auto& [name, slot] : sum_.slots)
+      fold.slots.push_back({name, slot.size(), slot.weighting, slot.sum.scale()});
+    PendingFold pending_fold{peer, {}};
+    for (const Fold::Term& term : fold.terms) pending_fold.tasks.push_back(term.id);
+    folds_[fold.number] = std::move(pending_fold);
+    send(peer, fold);
+  }
+}
+
+void Fleet::on_partial(PeerId peer, const PartialSum& partial) {
+  const auto it = folds_.find(partial.number);
+  if (it == folds_.end() || it->second.peer != peer)
+    return refuse(peer, Reason::unknown_task, "a partial sum nobody asked for");
+  bool sound = partial.units.size() == sum_.slots.size() && partial.terms == it->second.tasks.size();
+  std::size_t index = 0;
+  for (const auto& [name, slot] : sum_.slots) {
+    if (!sound) break;
+    sound = partial.units[index++].size() == slot.size() * sizeof(std::int64_t);
+  }
+  if (!sound) {
+    refuse(peer, Reason::layout, "a partial sum of the wrong size");
+    channel_.disconnect(peer, Reason::layout);
+    return;
+  }
+  index = 0;
+  for (auto& [name, slot] : sum_.slots) slot.sum.merge(partial.units[index++].as<std::int64_t>());
+  for (const TaskId& task : it->second.tasks) tasks_.at(task).folded = true;
+  folds_.erase(it);
+}
+
+bool Fleet::sum_complete() const {
+  return std::all_of(tasks_.begin(), tasks_.end(),
+                     [](const auto& entry) { return !entry.second.accepted || entry.second.folded; });
+}
+
+PhaseSum Fleet::close_sum(Version /*current*/) {
+  if (strategy_.traits().keeps_updates) {
+    const auto all_here = [this] {
+      return std::all_of(tasks_.begin(), tasks_.end(),
+                         [](const auto& entry) { return !entry.second.accepted || entry.second.here; });
+    };
+    std::map<PeerId, Collect> requests;
+    for (const auto& [id, tracked] : tasks_)
+      if (tracked.accepted && !tracked.here && tracked.peer) requests[*tracked.peer].tasks.push_back(id);
+    for (const auto& [peer, collect] : requests) send(peer, collect);
+    pump_(all_here);
+    for (auto& [id, tracked] : tasks_)
+      if (tracked.accepted) {
+        sum_.updates.push_back(*tracked.update);
+        tracked.folded = true;
+      }
+    return std::move(sum_);
+  }
+  fold_here(1);
+  // Terms whose holder dies meanwhile are trained again elsewhere and asked for again.
+  while (!sum_complete()) {
+    fold_at_workers();
+    const std::size_t asked = folds_.size();
+    pump_([this, asked] {
+      return sum_complete() || folds_.size() != asked ||
+             std::any_of(tasks_.begin(), tasks_.end(), [this](const auto& entry) {
+               const Tracked& t = entry.second;
+               return t.accepted && !t.folded && t.update && t.peer &&
+                      std::none_of(folds_.begin(), folds_.end(), [&](const auto& fold) {
+                        return std::find(fold.second.tasks.begin(), fold.second.tasks.end(), entry.first) !=
+                               fold.second.tasks.end();
+                      });
+             });
+    });
+  }
+  return std::move(sum_);
+}
+
+// ---- evaluation on clients ----
+
+std::vector<ClientEvaluation> Fleet::evaluate_clients(Version version, const std::vector<TaskId>& clients) {
+  evaluations_.clear();
+  std::map<ClientId, TaskId> left;
+  for (const TaskId& client : clients) left[client.client] = client;
+  while (!left.empty()) {
+    if (options_.deployed) std::erase_if(left, [this](const auto& entry) { return !clients_.contains(entry.first); });
+    else pump_([this] { return !peers_.empty(); });
+    if (left.empty()) break;
+    std::map<PeerId, EvaluateClients> requests;
+    std::size_t index = 0;
+    for (const auto& [client, state] : left) {
+      auto peer = peers_.begin();
+      std::advance(peer, static_cast<std::ptrdiff_t>(index++ % peers_.size()));
+      EvaluateClients& request = requests[options_.deployed ? clients_.at(client) : peer->first];
+      request.version = version;
+      request.clients.push_back(state);
+    }
+    for (const auto& [peer, request] : requests) {
+      if (strategy_.traits().exchanges) send_shared(peer, "model", version);
+      for (const TaskId& client : request.clients) evaluating_[peer].insert(client.client);
+      send(peer, request);
+    }
+    pump_([this] { return evaluating_.empty(); });
+    for (const ClientEvaluation& done : evaluations_) left.erase(done.client);
+  }
+  std::sort(evaluations_.begin(), evaluations_.end(),
+            [](const ClientEvaluation& a, const ClientEvaluation& b) { return a.client < b.client; });
+  return std::move(evaluations_);
+}
+
+// ---- messages ----
+
+void Fleet::on_message(PeerId peer, const Message& message) {
+  const auto type = static_cast<MessageType>(message.type);
+  if (type == MessageType::hello) {
+    if (const auto hello = decode<Hello>(message); hello && hello->capacity > 0) return on_hello(peer, *hello);
+  } else if (!peers_.contains(peer)) {
+    return refuse(peer, Reason::malformed, fmt::format("{} before hello", to_string(type)));
+  }
+  if (type == MessageType::update)
+    if (auto update = decode<Update>(message)) return on_update(peer, std::move(*update));
+  if (type == MessageType::partial_sum)
+    if (const auto partial = decode<PartialSum>(message)) return on_partial(peer, *partial);
+  if (type == MessageType::client_evaluations)
+    if (const auto results = decode<ClientEvaluations>(message)) {
+      const auto asked = evaluating_.find(peer);
+      if (asked == evaluating_.end()) return refuse(peer, Reason::unknown_task, "an evaluation nobody asked for");
+      for (const ClientEvaluation& result : results->results)
+        if (asked->second.contains(result.client)) evaluations_.push_back(result);
+      evaluating_.erase(asked);
+      return;
+    }
+  if (type == MessageType::goodbye)
+    if (const auto goodbye = decode<Goodbye>(message)) {
+      if (goodbye->failed && !options_.deployed) throw user_error("{}", goodbye->reason);
+      return remove_peer(peer, goodbye->reason);
+    }
+  refuse(peer, Reason::malformed, fmt::format("a {} message that does not parse", to_string(type)));
+}
+
+}  // namespace fedloom

@@ -1,0 +1,134 @@
+// The server's view of its peers: who is there, who runs which task, who holds which update. It gives
+// tasks to workers or to the one client they are for, gives them again when a peer dies, and gathers sums.
+// It decides nothing about the federation: verdicts and weights come from the coordinator.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "algorithms/strategy.hpp"
+#include "core/events.hpp"
+#include "core/messages.hpp"
+#include "server/coordinator.hpp"
+#include "transport/channel.hpp"
+
+namespace fedloom {
+
+struct FleetOptions {
+  Welcome welcome;
+  bool deployed = false;      // peers are single clients, tasks go to the client they name
+  Tick lost_after = 0;        // a deployed client that is gone this long loses its task
+  std::uint64_t population = 0;
+};
+
+class Fleet {
+ public:
+  /// Waits, working on messages, until the predicate holds.
+  using Pump = std::function<void(const std::function<bool()>&)>;
+
+  struct Listener {
+    /// An update (or failure) for a live task is here. Real time only.
+    std::function<void(const Update&)> on_update = [](const Update&) {};
+    std::function<void(TaskId, Reason)> on_lost = [](TaskId, Reason) {};
+    /// A deployed client can be given tasks from now on.
+    std::function<void(ClientId)> on_available = [](ClientId) {};
+    std::function<void(const MachineEvent&)> on_event = [](const MachineEvent&) {};
+  };
+
+  Fleet(Channel& channel, Executor& executor, const Strategy& strategy, FleetOptions options, Pump pump,
+        Listener listener);
+
+  void publish(const Shared& shared);
+  void start(const Task& task);
+  /// Whether the task's update is known (its floats may be at a worker).
+  bool ready(TaskId task) const;
+  /// The update of a ready task.
+  const Update& update(TaskId task) const;
+
+  /// A new sum begins; accepted terms go into it until close_sum().
+  void open_sum(PhaseSum sum);
+  void accept(const Fold::Term& term);
+  /// Waits until every accepted update is in.
+  PhaseSum close_sum(Version current);
+  void end(TaskId task, Verdict verdict, Reason reason);
+  /// Kept client states that no checkpoint needs any more.
+  void forget(const std::vector<TaskId>& states);
+  std::vector<ClientEvaluation> evaluate_clients(Version version, const std::vector<TaskId>& clients);
+  /// Says goodbye to every peer.
+  void dismiss(const std::string& reason, bool failed);
+  /// A peer is known to be dead before its silence shows it (its process ended).
+  void peer_died(std::int64_t process);
+
+  std::size_t peer_count() const { return peers_.size(); }
+  bool available(ClientId client) const { return clients_.contains(client); }
+  std::uint64_t examples(ClientId client) const;
+  /// Resident processes of the peers, for reports: process ids as they said hello.
+  std::vector<std::int64_t> processes() const;
+
+ private:
+  struct Peer {
+    Hello hello;
+    std::set<std::pair<std::string, Version>> has;  // shared vectors sent to it
+    std::set<TaskId> tasks;                         // running there or held there
+    std::size_t running = 0;
+  };
+  struct Tracked {
+    Task task;
+    std::optional<PeerId> peer;
+    std::optional<Update> update;
+    bool here = false;      // the update's floats are here
+    bool redo = false;      // was ready once; its holder died
+    bool accepted = false;  // waits to be summed
+    std::uint64_t weight = 0;
+    bool folded = false;
+    TimerId patience = 0;
+  };
+  struct PendingFold {
+    PeerId peer;
+    std::vector<TaskId> tasks;
+  };
+
+  void on_peer(PeerId peer, PeerChange change, Reason reason);
+  void on_message(PeerId peer, const Message& message);
+  void on_hello(PeerId peer, const Hello& hello);
+  void on_update(PeerId peer, Update update);
+  void on_partial(PeerId peer, const PartialSum& partial);
+  void remove_peer(PeerId peer, const std::string& why);
+  void dispatch();
+  void assign(PeerId peer, Tracked& tracked);
+  void send_shared(PeerId peer, const std::string& name, Version version);
+  void fold_here(std::size_t at_least);
+  void fold_at_workers();
+  bool sum_complete() const;
+  void refuse(PeerId peer, Reason reason, const std::string& text);
+  template <class T>
+  void send(PeerId peer, const T& value);
+
+  Channel& channel_;
+  Executor& executor_;
+  const Strategy& strategy_;
+  FleetOptions options_;
+  Pump pump_;
+  Listener listener_;
+
+  std::map<PeerId, Peer> peers_;
+  std::map<ClientId, PeerId> clients_;  // deployed clients that are here
+  std::map<ClientId, std::uint64_t> client_examples_;
+  std::map<std::string, std::map<Version, Shared>, std::less<>> shared_;
+  std::map<TaskId, Tracked> tasks_;
+  std::deque<TaskId> queue_;            // to be given to workers, in order
+  PhaseSum sum_;
+  std::uint64_t fold_number_ = 0;
+  std::map<std::uint64_t, PendingFold> folds_;
+  std::vector<ClientEvaluation> evaluations_;
+  std::map<PeerId, std::set<ClientId>> evaluating_;
+};
+
+}  // namespace fedloom

@@ -1,0 +1,37 @@
+// The registered clients. What is known of every client costs nothing to hold: example counts are asked of
+// whoever knows them, and a record exists only for clients that have been given a task.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+
+#include "core/ids.hpp"
+
+namespace fedloom {
+
+/// What the server remembers of a client it has used. Part of the checkpoint.
+struct ClientRecord {
+  std::uint32_t tasks = 0;         // tasks ever given; the next one has number tasks + 1
+  std::uint32_t kept_version = 0;  // task number whose state proposal was accepted last; 0 = none
+  Version held_model = kNoModel;   // version of the model the client has, were it deployed
+
+  static constexpr Version kNoModel = ~Version{0};
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(tasks, kept_version, held_model);
+  }
+};
+
+/// The unchanging facts about the clients of a run.
+struct Population {
+  std::uint64_t clients = 0;
+  std::function<std::uint64_t(ClientId)> examples;
+  /// Whether a client could start now; empty means always.
+  std::function<bool(ClientId)> available;
+};
+
+using ClientRecords = std::map<ClientId, ClientRecord>;
+
+}  // namespace fedloom

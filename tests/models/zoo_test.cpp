@@ -1,0 +1,94 @@
+// Registered models: parameter counts, slice names, and messages for data that do not fit.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "models/model.hpp"
+
+namespace fedloom {
+namespace {
+
+using ::testing::HasSubstr;
+
+const DataSpec kMnist{{1, 28, 28}, 10, 0};
+
+std::unique_ptr<Model> make(const std::string& name, const DataSpec& spec, const std::string& settings = "") {
+  const ConfigNode node = settings.empty() ? ConfigNode() : ConfigNode::from_text(settings, "test.yaml");
+  return ModelRegistry::instance().find(name, "model").make(node, spec);
+}
+
+std::string refusal(const std::string& name, const DataSpec& spec, const std::string& settings = "") {
+  try {
+    (void)make(name, spec, settings);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+std::vector<std::string> slice_names(const Model& model) {
+  std::vector<std::string> names;
+  for (const Slice& slice : model.layout()->slices()) names.push_back(slice.name);
+  return names;
+}
+
+TEST(Zoo, ParameterCountsOfThePaper) {
+  EXPECT_EQ(make("softmax", kMnist)->layout()->size(), 7850U);
+  EXPECT_EQ(make("2nn", kMnist)->layout()->size(), 199210U);
+  EXPECT_EQ(make("mlp", kMnist)->layout()->size(), 199210U);
+  EXPECT_EQ(make("cnn", kMnist)->layout()->size(), 1663370U);
+}
+
+TEST(Zoo, SlicesHaveTheNamesAndShapesPeopleExpect) {
+  const auto cnn = make("cnn", kMnist);
+  EXPECT_EQ(slice_names(*cnn),
+            (std::vector<std::string>{"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias",
+                                      "fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}));
+  EXPECT_EQ(cnn->layout()->at("conv2.weight").shape, (std::vector<std::int64_t>{64, 32, 5, 5}));
+  EXPECT_EQ(cnn->layout()->at("fc1.weight").shape, (std::vector<std::int64_t>{512, 3136}));
+  EXPECT_EQ(slice_names(*make("softmax", kMnist)), (std::vector<std::string>{"fc.weight", "fc.bias"}));
+}
+
+TEST(Zoo, MlpTakesAnyHiddenWidths) {
+  const auto model = make("mlp", {{5}, 3, 0}, "hidden: [7, 4, 6]");
+  EXPECT_EQ(model->layout()->size(), 5U * 7 + 7 + 7 * 4 + 4 + 4 * 6 + 6 + 6 * 3 + 3);
+  EXPECT_EQ(model->feature_width(), 6U);
+  EXPECT_EQ(model->outputs(), 3U);
+  EXPECT_EQ(make("mlp", {{5}, 3, 0}, "hidden: []")->layout()->size(), 5U * 3 + 3);
+}
+
+TEST(Zoo, CnnFitsOtherImages) {
+  // 32 x 32 x 3: two poolings leave 8 x 8 x 64.
+  EXPECT_EQ(make("cnn", {{3, 32, 32}, 10, 0})->layout()->at("fc1.weight").shape,
+            (std::vector<std::int64_t>{512, 4096}));
+  EXPECT_EQ(make("cnn", {{1, 5, 4}, 2, 0})->layout()->at("fc1.weight").shape,
+            (std::vector<std::int64_t>{512, 64}));
+}
+
+TEST(Zoo, FlopsAreTwiceTheMultiplyAdds) {
+  EXPECT_EQ(make("2nn", kMnist)->forward_flops(), 2.0 * (784 * 200 + 200 * 200 + 200 * 10));
+  EXPECT_EQ(make("cnn", kMnist)->forward_flops(),
+            2.0 * (784.0 * 25 * 32 + 196.0 * 800 * 64 + 3136.0 * 512 + 512 * 10));
+}
+
+TEST(Zoo, SaysWhatDoesNotFit) {
+  EXPECT_THAT(refusal("cnn", {{784}, 10, 0}), HasSubstr("shape (784)"));
+  EXPECT_THAT(refusal("cnn", {{1, 3, 28}, 10, 0}), HasSubstr("at least 4 x 4"));
+  EXPECT_THAT(refusal("2nn", {{80}, 2, 1000}), HasSubstr("tokens"));
+  EXPECT_THAT(refusal("softmax", {{80}, 1, 0}), HasSubstr("at least 2 classes"));
+  EXPECT_THAT(refusal("mlp", kMnist, "hidden: [0]"), HasSubstr("out of range"));
+  EXPECT_THAT(refusal("mlp", kMnist, "hiden: [3]"), HasSubstr("did you mean 'hidden'"));
+  EXPECT_THAT(refusal("cnn", kMnist, "init: glorot"), HasSubstr("glorot_uniform"));
+}
+
+TEST(Zoo, InitChoosesTheStart) {
+  const auto zeros = make("2nn", kMnist, "init: zeros");
+  std::vector<float> values(zeros->layout()->size(), 1.0F);
+  Random random(1, Stream::init);
+  zeros->initialize(values, random);
+  EXPECT_THAT(values, ::testing::Each(0.0F));
+}
+
+}  // namespace
+}  // namespace fedloom

@@ -1,0 +1,76 @@
+// Large and small messages of one peer on their way in: checks every frame against what was announced and
+// granted, fills lent memory, hands out whole messages. Knows no socket and no clock; fuzzed as it is.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "transport/frame.hpp"
+#include "transport/outbound.hpp"
+#include "transport/receive_memory.hpp"
+
+namespace fedloom {
+
+/// One direction of one conversation. Destroying it gives back what it holds and withdraws what it asked for.
+class Inbound {
+ public:
+  /// A frame does one of three things: nothing visible yet, complete a message, or break the rules.
+  struct Outcome {
+    Reason reason = Reason::none;
+    std::string text;
+    std::optional<Message> message;
+    std::uint64_t payload = 0;  // bytes of head and blobs in this frame
+  };
+  /// Takes credits and rejections for the peer.
+  using Reply = std::function<void(OutFrame)>;
+
+  /// `caps` are what we told the peer.
+  Inbound(const Greeting& caps, std::shared_ptr<ReceiveMemory> memory, Reply reply);
+  ~Inbound();
+  Inbound(const Inbound&) = delete;
+  Inbound& operator=(const Inbound&) = delete;
+
+  /// For frames of kind message, announce and chunk (checked).
+  Outcome on_frame(const Frame& frame);
+
+  /// Whether the peer owes bytes: it was let in and has not sent all that it may.
+  bool is_owed() const { return !streams_.empty() && streams_.front()->admitted; }
+
+ private:
+  struct Stream {
+    std::uint32_t number = 0;
+    MessageShape shape;
+    std::string head;
+    bool head_follows = false;
+    bool admitted = false;
+    ReceiveMemory::Ticket ticket = 0;
+    Blob memory;                 // the blobs, each at a multiple of 64
+    std::uint64_t total = 0;     // bytes that come in chunks
+    std::uint64_t received = 0;  // of them
+    std::uint64_t granted = 0;
+    std::size_t piece = 0;     // the blob (or the head) that is being filled
+    std::uint64_t offset = 0;  // bytes of it that are there
+    std::uint64_t place = 0;   // where it begins in `memory`
+  };
+
+  Outcome on_message(const Frame& frame);
+  Outcome on_announce(const Frame& frame);
+  Outcome on_chunk(const Frame& frame);
+  void admit(Stream& stream, Blob memory, bool failed);
+  void grant(Stream& stream);
+  void reject(std::uint32_t stream, Reason reason, const std::string& text);
+  static void fill(Stream& stream, std::span<const std::byte> bytes);
+  static Message finish(Stream& stream);
+
+  Greeting caps_;
+  std::shared_ptr<ReceiveMemory> memory_;
+  Reply reply_;
+  std::deque<std::unique_ptr<Stream>> streams_;  // announced, in order; only the first receives
+  std::uint32_t last_stream_ = 0;
+};
+
+}  // namespace fedloom

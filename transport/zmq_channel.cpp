@@ -1,0 +1,396 @@
+// The pump: socket to conversations to handlers, and back. Frames of one peer are handled in order; peers
+// take turns frame by frame when sending.
+#include "transport/zmq_channel.hpp"
+
+#include <algorithm>
+
+namespace fedloom {
+
+namespace {
+
+constexpr int kBatch = 64;                    // packets before timers and others get their turn
+constexpr Tick kBackstop = 5 * kMillisecond;  // a ROUTER does not say which peer has room again
+
+}  // namespace
+
+ZmqChannel::ZmqChannel(ZmqLink::Role role, const Endpoint& endpoint, AsioExecutor& executor,
+                       const ChannelOptions& options)
+    : executor_(executor),
+      options_(options),
+      link_(std::make_unique<ZmqLink>(role, endpoint, options.linger)),
+      endpoint_(link_->endpoint()) {
+  const std::weak_ptr<bool> alive = alive_;
+  memory_ = std::make_shared<ReceiveMemory>(options.receive_budget_bytes, [this, alive, &executor] {
+    executor.post([this, alive] {
+      if (alive.expired()) return;
+      memory_->admit();
+      pump();
+    });
+  });
+  socket_watch_ = executor.watch(link_->descriptor(), [this] { pump(); });
+  event_watch_ = executor.watch(link_->event_descriptor(), [this] { pump(); });
+  last_tick_ = executor.now();
+  tick_timer_ = executor.after(options.heartbeat_interval, [this] { tick(); });
+  schedule_pump();
+}
+
+ZmqChannel::~ZmqChannel() { ZmqChannel::close(); }
+
+void ZmqChannel::send(PeerId id, Message message) {
+  if (closed_) return;
+  Peer* peer = find(id);
+  std::string text = fmt::format("a message for peer {}, who is not there", id);
+  const Reason reason = peer == nullptr ? Reason::disconnected : peer->out->push(std::move(message), text);
+  if (reason != Reason::none) {
+    refused(id, reason, std::move(text));
+  } else {
+    make_ready(*peer);
+  }
+  schedule_pump();
+}
+
+void ZmqChannel::disconnect(PeerId id, Reason reason) {
+  if (Peer* peer = closed_ ? nullptr : find(id)) remove(*peer, reason, Farewell::goodbye);
+}
+
+void ZmqChannel::close() {
+  if (closed_) return;
+  flush();  // what the socket takes at once still leaves
+  closed_ = true;
+  const OutFrame goodbye = notice_frame(FrameKind::goodbye, Reason::none, "closed");
+  for (const auto& [id, peer] : peers_) send_loose(peer->route, goodbye);
+  peers_.clear();
+  memory_->close();
+  executor_.cancel(tick_timer_);
+  executor_.cancel(backstop_timer_);
+  socket_watch_.reset();
+  event_watch_.reset();
+  alive_.reset();
+  count_link();
+  link_.reset();
+}
+
+ChannelStats ZmqChannel::stats() const {
+  ChannelStats stats = stats_;
+  if (link_) {
+    stats.sent.zmtp_bytes = link_->framing_sent();
+    stats.received.zmtp_bytes = link_->framing_received();
+    stats.sent.handshake_bytes = stats.received.handshake_bytes = link_->handshakes() * kZmtpHandshakeBytes;
+  }
+  for (const auto& [id, peer] : peers_) stats.queued_bytes += peer->out->bytes();
+  stats.receive_bytes = memory_->used();
+  stats.peak_receive_bytes = memory_->peak();
+  return stats;
+}
+
+void ZmqChannel::count_link() {
+  stats_.sent.zmtp_bytes = link_->framing_sent();
+  stats_.received.zmtp_bytes = link_->framing_received();
+  stats_.sent.handshake_bytes = stats_.received.handshake_bytes = link_->handshakes() * kZmtpHandshakeBytes;
+}
+
+std::vector<PeerId> ZmqChannel::peers() const {
+  std::vector<PeerId> ids;
+  for (const auto& [id, peer] : peers_) ids.push_back(id);
+  return ids;
+}
+
+// ---- the pump ------------------------------------------------------------------------------------------
+
+void ZmqChannel::schedule_pump() {
+  if (std::exchange(pump_scheduled_, true)) return;
+  executor_.post([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) pump();
+  });
+}
+
+/// True when nothing waited in the socket any more.
+bool ZmqChannel::pump() {
+  pump_scheduled_ = false;
+  for (const PeerId id : std::exchange(blocked_, {}))
+    if (Peer* peer = find(id)) make_ready(*peer);
+  deliver_events();
+  if (closed_) return true;
+  read_link_events();
+  bool drained = false;
+  for (int i = 0; i < kBatch && !drained; ++i) {
+    drained = !link_->receive(packet_);
+    if (!drained) handle(packet_);
+    deliver_events();
+    if (closed_) return true;
+    flush();
+  }
+  if (drained) on_drained();
+  deliver_events();
+  if (closed_) return true;
+  flush();
+  if (link_->is_readable() || !drained || !ready_.empty() || !events_.empty()) schedule_pump();
+  if (!blocked_.empty()) pump_later();
+  return drained;
+}
+
+void ZmqChannel::read_link_events() {
+  ZmqLink::Event event;
+  while (link_->next_event(event)) on_link_event(event);
+}
+
+void ZmqChannel::deliver_events() {
+  while (!closed_ && !events_.empty()) {
+    const std::function<void()> event = std::move(events_.front());
+    events_.pop_front();
+    event();
+  }
+}
+
+void ZmqChannel::on_drained() {
+  std::vector<PeerId> lost;
+  for (const auto& [id, peer] : peers_)
+    if (peer->lost) lost.push_back(id);
+  for (const PeerId id : lost) remove(*find(id), Reason::disconnected, Farewell::silent);
+}
+
+void ZmqChannel::pump_later() {
+  if (backstop_timer_ != 0) return;
+  backstop_timer_ = executor_.after(kBackstop, [this] {
+    backstop_timer_ = 0;
+    pump();
+  });
+}
+
+// ---- frames in -----------------------------------------------------------------------------------------
+
+void ZmqChannel::handle(const ZmqLink::Packet& packet) {
+  ParsedFrame parsed = parse_frame(packet.first, packet.second);
+  if (packet.parts > 2)
+    parsed = {Reason::malformed, fmt::format("a frame in {} parts; it has one or two", packet.parts), {}};
+  Peer* peer = find_route(packet.route);
+  if (peer == nullptr) {
+    on_stranger(packet, parsed);
+  } else {
+    peer->heard = executor_.now();
+    on_frame(*peer, packet, parsed);
+  }
+}
+
+void ZmqChannel::on_frame(Peer& peer, const ZmqLink::Packet& packet, const ParsedFrame& parsed) {
+  if (parsed.reason != Reason::none) {
+    bad_frame(peer, parsed.reason, parsed.text, packet.bytes);
+    return;
+  }
+  switch (parsed.frame.kind) {
+    case FrameKind::message:
+    case FrameKind::announce:
+    case FrameKind::chunk: on_payload(peer, parsed.frame, packet.bytes); return;
+    case FrameKind::hello:
+    case FrameKind::welcome:
+    case FrameKind::refuse: on_greeting(peer, packet, parsed); return;
+    default: break;
+  }
+  std::string text;
+  const Reason reason = on_control(peer, parsed.frame, text);
+  if (reason != Reason::none) {
+    bad_frame(peer, reason, std::move(text), packet.bytes);
+  } else {
+    stats_.received.control_bytes += packet.bytes;
+  }
+}
+
+void ZmqChannel::on_payload(Peer& peer, const Frame& frame, std::uint64_t bytes) {
+  Inbound::Outcome outcome = peer.in->on_frame(frame);
+  if (outcome.reason != Reason::none) {
+    bad_frame(peer, outcome.reason, std::move(outcome.text), bytes);
+    return;
+  }
+  peer.progress = peer.heard;
+  stats_.received.payload_bytes += outcome.payload;
+  stats_.received.header_bytes += bytes - outcome.payload;
+  if (!outcome.message) return;
+  ++stats_.received.messages;
+  handlers_.on_message(peer.id, std::move(*outcome.message));
+}
+
+/// Grants, rejections, heartbeats, goodbyes. May remove the peer when the outcome is none.
+Reason ZmqChannel::on_control(Peer& peer, const Frame& frame, std::string& text) {
+  if (frame.kind == FrameKind::heartbeat) {
+    std::uint64_t instance = 0;
+    const Reason reason = parse_instance(frame.body, instance, text);
+    if (reason == Reason::none) on_heartbeat(peer, frame, instance);
+    return reason;
+  }
+  if (frame.kind == FrameKind::grant) {
+    const Reason reason = peer.out->on_grant(frame.stream, frame.offset, text);
+    if (reason == Reason::none) make_ready(peer);
+    return reason;
+  }
+  Notice notice;
+  Reason reason = parse(frame.body, notice, text);
+  if (reason != Reason::none) return reason;
+  if (frame.kind == FrameKind::goodbye) {
+    remove(peer, notice.reason, Farewell::silent);
+    return Reason::none;
+  }
+  bool dropped = false;
+  reason = peer.out->on_reject(frame.stream, dropped, text);
+  if (reason == Reason::none && dropped)
+    refused(peer.id, notice.reason, "the peer refused a message: " + notice.text);
+  if (reason == Reason::none) make_ready(peer);
+  return reason;
+}
+
+void ZmqChannel::bad_frame(Peer& peer, Reason reason, std::string text, std::uint64_t bytes) {
+  stats_.received.refused_bytes += bytes;
+  refused(peer.id, reason, std::move(text));
+  if (++peer.bad_frames >= options_.max_bad_frames) remove(peer, reason, Farewell::goodbye, true);
+}
+
+void ZmqChannel::refused(PeerId peer, Reason reason, std::string text) {
+  ++stats_.refused[static_cast<std::size_t>(reason)];
+  events_.push_back(
+      [this, peer, reason, text = std::move(text)] { handlers_.on_refused(peer, reason, text); });
+}
+
+// ---- frames out ----------------------------------------------------------------------------------------
+
+void ZmqChannel::make_ready(Peer& peer) {
+  if (!std::exchange(peer.ready, true)) ready_.push_back(peer.id);
+}
+
+void ZmqChannel::queue_control(Peer& peer, OutFrame frame) {
+  peer.out->push_control(std::move(frame));
+  make_ready(peer);
+  schedule_pump();
+}
+
+void ZmqChannel::flush() {
+  while (!ready_.empty()) {
+    Peer* peer = find(ready_.front());
+    ready_.pop_front();
+    if (peer == nullptr) continue;
+    peer->ready = false;
+    if (send_next(*peer)) make_ready(*peer);
+  }
+}
+
+/// True when a frame was sent and another may follow.
+bool ZmqChannel::send_next(Peer& peer) {
+  if (!peer.stalled) {
+    OutFrame frame;
+    if (!peer.out->next(frame)) return false;
+    peer.stalled = std::move(frame);
+  }
+  switch (link_->send(peer.route, *peer.stalled)) {
+    case ZmqLink::Sent::full: blocked_.push_back(peer.id); return false;
+    case ZmqLink::Sent::gone: peer.lost = true; return false;
+    case ZmqLink::Sent::yes: break;
+  }
+  count_sent(*peer.stalled);
+  peer.stalled.reset();
+  return true;
+}
+
+bool ZmqChannel::send_loose(const std::string& route, const OutFrame& frame) {
+  if (link_->send(route, frame) != ZmqLink::Sent::yes) return false;
+  count_sent(frame);
+  return true;
+}
+
+void ZmqChannel::count_sent(const OutFrame& frame) {
+  if (frame.control) {
+    stats_.sent.control_bytes += frame.size();
+    return;
+  }
+  stats_.sent.payload_bytes += frame.payload;
+  stats_.sent.header_bytes += frame.size() - frame.payload;
+  if (frame.completes) ++stats_.sent.messages;
+}
+
+// ---- peers ---------------------------------------------------------------------------------------------
+
+ZmqChannel::Peer* ZmqChannel::find(PeerId id) {
+  const auto found = peers_.find(id);
+  return found == peers_.end() ? nullptr : found->second.get();
+}
+
+ZmqChannel::Peer* ZmqChannel::find_route(const std::string& route) {
+  const auto found = routes_.find(route);
+  return found == routes_.end() ? nullptr : find(found->second);
+}
+
+ZmqChannel::Peer& ZmqChannel::add_peer(PeerId id, const ZmqLink::Packet& packet, const Greeting& theirs) {
+  auto peer = std::make_unique<Peer>();
+  peer->id = id;
+  peer->route = packet.route;
+  peer->descriptor = packet.descriptor;
+  peer->instance = theirs.instance;
+  peer->out = std::make_unique<Outbound>(options_, theirs);
+  peer->in = std::make_unique<Inbound>(greeting(), memory_, [this, raw = peer.get()](OutFrame frame) {
+    raw->progress = executor_.now();
+    queue_control(*raw, std::move(frame));
+  });
+  peer->heard = peer->progress = executor_.now();
+  routes_[peer->route] = id;
+  events_.push_back([this, id] { handlers_.on_peer(id, PeerChange::joined, Reason::none); });
+  return *(peers_[id] = std::move(peer));
+}
+
+void ZmqChannel::remove(Peer& peer, Reason reason, Farewell farewell, bool banned) {
+  if (farewell == Farewell::goodbye) {
+    while (send_next(peer)) {  // what the socket takes at once still leaves
+    }
+    send_loose(peer.route, notice_frame(FrameKind::goodbye, reason, "the other side ended the conversation"));
+  }
+  stats_.dropped_messages += peer.out->messages() + (peer.stalled && peer.stalled->completes ? 1 : 0);
+  routes_.erase(peer.route);
+  const std::unique_ptr<Peer> gone = std::move(peers_.extract(peer.id).mapped());
+  on_removed(*gone, banned);
+  gone->in.reset();
+  memory_->admit();  // what it held is free for those who wait
+  events_.push_back([this, id = gone->id, reason] { handlers_.on_peer(id, PeerChange::left, reason); });
+  schedule_pump();
+}
+
+Greeting ZmqChannel::greeting() const {
+  return {options_.instance, options_.max_message_bytes, options_.max_head_bytes, options_.max_blobs};
+}
+
+OutFrame ZmqChannel::notice_frame(FrameKind kind, Reason reason, const std::string& text) const {
+  return make_frame({.kind = kind}, encode(Notice{reason, text}));
+}
+
+// ---- liveness ------------------------------------------------------------------------------------------
+
+void ZmqChannel::tick() {
+  const Tick now = executor_.now();
+  // Time in which this thread was busy elsewhere is not the peers' silence.
+  if (const Tick pause = now - last_tick_ - options_.heartbeat_interval; pause > options_.heartbeat_interval)
+    forgive(pause);
+  last_tick_ = now;
+  tick_timer_ = executor_.after(options_.heartbeat_interval, [this] { tick(); });
+  const bool drained = pump();
+  if (closed_) return;
+  if (drained) expire();
+  on_tick();
+  schedule_pump();
+}
+
+void ZmqChannel::forgive(Tick pause) {
+  for (const auto& [id, peer] : peers_) {
+    peer->heard += pause;
+    peer->progress += pause;
+  }
+}
+
+void ZmqChannel::expire() {
+  const Tick now = executor_.now();
+  std::vector<std::pair<Peer*, Reason>> expired;
+  for (const auto& [id, peer] : peers_) {
+    if (now - peer->heard > options_.heartbeat_timeout) {
+      expired.emplace_back(peer.get(), Reason::disconnected);
+    } else if (peer->in->is_owed() && now - peer->progress > options_.stall_timeout) {
+      expired.emplace_back(peer.get(), Reason::late);
+    }
+  }
+  for (const auto& [peer, reason] : expired) on_expired(*peer, reason);
+}
+
+}  // namespace fedloom

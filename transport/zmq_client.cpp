@@ -1,0 +1,125 @@
+// The client's side: says hello on every new connection and notices when the server is another one.
+#include "transport/zmq_channel.hpp"
+
+namespace fedloom {
+
+namespace {
+
+class ZmqClient final : public ZmqChannel {
+ public:
+  ZmqClient(const Endpoint& endpoint, AsioExecutor& executor, const ChannelOptions& options)
+      : ZmqChannel(ZmqLink::Role::client, endpoint, executor, options) {}
+
+ private:
+  // While there is no peer: what we do about it.
+  enum class State {
+    waiting,    // for a connection
+    hello_due,  // connected; hello not yet taken by the socket
+    greeting,   // hello is out
+    joined,
+    dismissed,  // the conversation ended; only a new connection begins another
+  };
+
+  void on_link_event(const ZmqLink::Event& event) override {
+    Peer* server = find(kServerPeer);
+    switch (event.kind) {
+      case ZmqLink::Event::Kind::bad_handshake:
+        refused(kNoPeer, Reason::malformed, fmt::format("{} does not speak ZMTP", event.endpoint));
+        break;
+      case ZmqLink::Event::Kind::down:
+        if (server != nullptr) server->lost = true;
+        state_ = State::waiting;
+        break;
+      case ZmqLink::Event::Kind::up:
+        if (server != nullptr) server->lost = true;
+        state_ = State::hello_due;
+        break;
+    }
+  }
+
+  void on_drained() override {
+    ZmqChannel::on_drained();
+    say_hello();
+  }
+  void on_tick() override {
+    say_hello();
+    if (Peer* server = find(kServerPeer)) {
+      const Frame frame{.kind = FrameKind::heartbeat, .flags = kWantsAnswer};
+      queue_control(*server, make_frame(frame, encode_instance(options_.instance)));
+    }
+  }
+
+  void say_hello() {
+    if (state_ != State::hello_due || find(kServerPeer) != nullptr) return;
+    if (send_loose({}, make_frame({.kind = FrameKind::hello}, encode(greeting())))) {
+      state_ = State::greeting;
+    } else {
+      pump_later();
+    }
+  }
+
+  void on_stranger(const ZmqLink::Packet& packet, const ParsedFrame& parsed) override {
+    std::string text = parsed.text;
+    Reason reason = parsed.reason;
+    Greeting theirs;
+    Notice notice;
+    const FrameKind kind = parsed.frame.kind;
+    if (reason == Reason::none && kind == FrameKind::welcome) reason = parse(parsed.frame.body, theirs, text);
+    if (reason == Reason::none && kind == FrameKind::refuse) reason = parse(parsed.frame.body, notice, text);
+    if (reason != Reason::none) {
+      stats_.received.refused_bytes += packet.bytes;
+      refused(kServerPeer, reason, std::move(text));
+      return;
+    }
+    stats_.received.control_bytes += packet.bytes;
+    if (state_ != State::greeting) return;
+    if (kind == FrameKind::welcome) {
+      state_ = State::joined;
+      add_peer(kServerPeer, packet, theirs);
+    } else if (kind == FrameKind::refuse && notice.reason != Reason::disconnected) {
+      state_ = State::dismissed;
+      refused(kServerPeer, notice.reason, "the server refused us: " + notice.text);
+    }
+    // Anything else belongs to the conversation before, whose end the server had not heard of.
+  }
+
+  void on_greeting(Peer& peer, const ZmqLink::Packet& packet, const ParsedFrame& parsed) override {
+    Notice notice;
+    std::string text = "a server sent what only clients send";
+    Reason reason = Reason::malformed;
+    if (parsed.frame.kind == FrameKind::refuse) reason = parse(parsed.frame.body, notice, text);
+    if (reason != Reason::none) {
+      bad_frame(peer, reason, text, packet.bytes);
+      return;
+    }
+    stats_.received.control_bytes += packet.bytes;
+    begin_again(peer);  // it does not know us any more
+  }
+
+  void on_heartbeat(Peer& peer, const Frame& /*frame*/, std::uint64_t instance) override {
+    if (instance != peer.instance) begin_again(peer);
+  }
+
+  void on_expired(Peer& peer, Reason reason) override { begin_again(peer, reason); }
+
+  void begin_again(Peer& peer, Reason reason = Reason::disconnected) {
+    remove(peer, reason, Farewell::silent);
+    state_ = State::hello_due;
+    say_hello();
+  }
+
+  void on_removed(const Peer& /*peer*/, bool /*banned*/) override {
+    if (state_ == State::joined) state_ = State::dismissed;
+  }
+
+  State state_ = State::waiting;
+};
+
+}  // namespace
+
+std::unique_ptr<Channel> make_zmq_client(const Endpoint& endpoint, AsioExecutor& executor,
+                                         const ChannelOptions& options) {
+  return std::make_unique<ZmqClient>(endpoint, executor, options);
+}
+
+}  // namespace fedloom

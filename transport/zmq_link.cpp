@@ -1,0 +1,178 @@
+// libzmq 4.3 through cppzmq. One context per channel, so that destroying the channel ends its threads and
+// frees its port.
+#include "transport/zmq_link.hpp"
+
+#include <array>
+#include <cstring>
+
+#include <zmq.hpp>
+
+namespace fedloom {
+
+namespace {
+
+// Frames that may wait inside ZeroMQ per connection and side. Small: what waits longer waits with us, where
+// it is counted and bounded.
+constexpr int kHighWater = 64;
+constexpr int kReconnectMs = 50;
+constexpr int kReconnectMaxMs = 2000;
+constexpr std::size_t kCopyBelow = 1024;  // not worth a free function
+constexpr int kWatched = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+                         ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                         ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+
+// A part that views `blob` and keeps it alive until ZeroMQ is done with it, on whatever thread that is.
+zmq::message_t view_part(const Blob& blob) {
+  if (blob.size() < kCopyBelow) return zmq::message_t(blob.data(), blob.size());
+  auto owner = std::make_unique<Blob>(blob);
+  void* data = const_cast<std::byte*>(blob.data());  // NOLINT: ZeroMQ only reads it
+  zmq::message_t part(
+      data, blob.size(), [](void*, void* hint) { delete static_cast<Blob*>(hint); }, owner.get());
+  static_cast<void>(owner.release());
+  return part;
+}
+
+std::span<const std::byte> bytes_of(const zmq::message_t& part) {
+  return {static_cast<const std::byte*>(part.data()), part.size()};
+}
+
+}  // namespace
+
+struct ZmqLink::State {
+  zmq::context_t context;
+  zmq::socket_t socket;
+  zmq::socket_t monitor;
+  Role role;
+  std::string endpoint;
+  std::array<zmq::message_t, 2> parts;
+  zmq::message_t scratch;
+  std::uint64_t framing_sent = 0;
+  std::uint64_t framing_received = 0;
+  std::uint64_t handshakes = 0;
+
+  State(Role its_role, Tick linger) : context(1), socket(context, type(its_role)), role(its_role) {
+    socket.set(zmq::sockopt::linger, static_cast<int>(linger / kMillisecond));
+    socket.set(zmq::sockopt::sndhwm, kHighWater);
+    socket.set(zmq::sockopt::rcvhwm, kHighWater);
+    socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMaxBodyBytes + kFrameHeaderBytes));
+    if (role == Role::server) {
+      socket.set(zmq::sockopt::router_mandatory, true);
+      socket.set(zmq::sockopt::backlog, 4096);
+    } else {
+      // Only a finished connection takes frames, and what it did not send dies with it: a conversation
+      // never continues on another connection.
+      socket.set(zmq::sockopt::immediate, true);
+      socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
+      socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
+    }
+    constexpr const char* kMonitor = "inproc://monitor";
+    if (zmq_socket_monitor(socket.handle(), kMonitor, kWatched) != 0) throw zmq::error_t();
+    monitor = zmq::socket_t(context, zmq::socket_type::pair);
+    monitor.set(zmq::sockopt::linger, 0);
+    monitor.connect(kMonitor);
+  }
+
+  static zmq::socket_type type(Role role) {
+    return role == Role::server ? zmq::socket_type::router : zmq::socket_type::dealer;
+  }
+
+  void open(const Endpoint& where) {
+    try {
+      if (role == Role::server) {
+        if (where.kind == Endpoint::Kind::ipc) refuse_taken_ipc_path(where);
+        socket.bind(where.text);
+        endpoint = socket.get(zmq::sockopt::last_endpoint);
+      } else {
+        socket.connect(where.text);
+        endpoint = where.text;
+      }
+    } catch (const zmq::error_t& error) {
+      throw user_error("endpoint \"{}\": cannot {}: {}", where.text,
+                       role == Role::server ? "bind" : "connect", error.what());
+    }
+  }
+
+  bool receive_part(zmq::message_t& part) { return socket.recv(part, zmq::recv_flags::dontwait).has_value(); }
+};
+
+ZmqLink::ZmqLink(Role role, const Endpoint& endpoint, Tick linger)
+    : state_(std::make_unique<State>(role, linger)) {
+  state_->open(endpoint);
+}
+
+ZmqLink::~ZmqLink() = default;
+
+bool ZmqLink::receive(Packet& packet) {
+  State& s = *state_;
+  packet = {};
+  if (s.role == Role::server) {
+    if (!s.receive_part(s.scratch)) return false;
+    packet.route.assign(static_cast<const char*>(s.scratch.data()), s.scratch.size());
+    if (!s.scratch.more()) return true;
+  }
+  bool more = true;
+  while (more) {
+    zmq::message_t& part = packet.parts < s.parts.size() ? s.parts[packet.parts] : s.scratch;
+    if (!s.receive_part(part)) return false;  // only ever before the first part
+    more = part.more();
+    packet.bytes += part.size();
+    s.framing_received += zmtp_part_bytes(part.size());
+    if (packet.parts == 0) packet.descriptor = zmq_msg_get(part.handle(), ZMQ_SRCFD);
+    ++packet.parts;
+  }
+  packet.first = bytes_of(s.parts[0]);
+  if (packet.parts > 1) packet.second = bytes_of(s.parts[1]);
+  return true;
+}
+
+ZmqLink::Sent ZmqLink::send(const std::string& route, const OutFrame& frame) {
+  State& s = *state_;
+  constexpr auto kNoWait = zmq::send_flags::dontwait;
+  const bool two = !frame.second.empty();
+  try {
+    if (s.role == Role::server &&
+        !s.socket.send(zmq::const_buffer(route.data(), route.size()), kNoWait | zmq::send_flags::sndmore))
+      return Sent::full;
+    const auto flags = two ? kNoWait | zmq::send_flags::sndmore : kNoWait;
+    if (!s.socket.send(zmq::const_buffer(frame.first.data(), frame.first.size()), flags)) return Sent::full;
+    if (two) s.socket.send(view_part(frame.second), kNoWait);
+  } catch (const zmq::error_t& error) {
+    FEDLOOM_CHECK(error.num() == EHOSTUNREACH, "zmq_send: {}", error.what());
+    return Sent::gone;
+  }
+  s.framing_sent += zmtp_part_bytes(frame.first.size());
+  if (two) s.framing_sent += zmtp_part_bytes(frame.second.size());
+  return Sent::yes;
+}
+
+bool ZmqLink::next_event(Event& event) {
+  State& s = *state_;
+  zmq::message_t what;
+  zmq::message_t where;
+  if (!s.monitor.recv(what, zmq::recv_flags::dontwait)) return false;
+  FEDLOOM_CHECK(what.size() == 6 && what.more(), "a monitor event of {} bytes", what.size());
+  static_cast<void>(s.monitor.recv(where, zmq::recv_flags::none));  // parts arrive together
+  std::uint16_t number = 0;
+  std::int32_t value = 0;
+  std::memcpy(&number, what.data(), sizeof number);
+  std::memcpy(&value, static_cast<const char*>(what.data()) + sizeof number, sizeof value);
+  event.descriptor = value;
+  event.endpoint = where.to_string();
+  event.kind = Event::Kind::bad_handshake;
+  if (number == ZMQ_EVENT_DISCONNECTED) event.kind = Event::Kind::down;
+  if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+    event.kind = Event::Kind::up;
+    ++s.handshakes;
+  }
+  return true;
+}
+
+bool ZmqLink::is_readable() { return (state_->socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; }
+int ZmqLink::descriptor() const { return state_->socket.get(zmq::sockopt::fd); }
+int ZmqLink::event_descriptor() const { return state_->monitor.get(zmq::sockopt::fd); }
+const std::string& ZmqLink::endpoint() const { return state_->endpoint; }
+std::uint64_t ZmqLink::framing_sent() const { return state_->framing_sent; }
+std::uint64_t ZmqLink::framing_received() const { return state_->framing_received; }
+std::uint64_t ZmqLink::handshakes() const { return state_->handshakes; }
+
+}  // namespace fedloom

@@ -1,0 +1,147 @@
+// The server's side: strangers say hello and become peers, or are told why not.
+#include <algorithm>
+
+#include "transport/zmq_channel.hpp"
+
+namespace fedloom {
+
+namespace {
+
+constexpr std::size_t kMaxStrangers = 4096;
+
+class ZmqServer final : public ZmqChannel {
+ public:
+  ZmqServer(const Endpoint& endpoint, AsioExecutor& executor, const ChannelOptions& options)
+      : ZmqChannel(ZmqLink::Role::server, endpoint, executor, options) {}
+
+ private:
+  // A connection that is no peer, as long as there is something to remember of it.
+  struct Stranger {
+    int descriptor = -1;
+    std::uint32_t bad_frames = 0;
+    bool told = false;    // that it must say hello first
+    bool banned = false;  // its frames are no longer looked at
+  };
+
+  void on_stranger(const ZmqLink::Packet& packet, const ParsedFrame& parsed) override {
+    Stranger& stranger = remember(packet.route, packet.descriptor);
+    if (stranger.banned) {
+      stats_.received.refused_bytes += packet.bytes;
+      ++stats_.refused[static_cast<std::size_t>(Reason::malformed)];
+    } else if (parsed.reason != Reason::none) {
+      bad_stranger(stranger, packet, parsed.reason, parsed.text);
+    } else if (parsed.frame.kind == FrameKind::hello) {
+      greet(packet, parsed.frame);
+    } else if (parsed.frame.kind == FrameKind::goodbye || parsed.frame.kind == FrameKind::heartbeat) {
+      stats_.received.control_bytes += packet.bytes;
+      if (parsed.frame.kind == FrameKind::heartbeat) tell(stranger, packet.route);
+    } else {
+      // Well formed, so it once was a peer and has not heard yet that it is none any more.
+      stats_.received.refused_bytes += packet.bytes;
+      refused(kNoPeer, Reason::disconnected, "a frame from a connection that has not said hello");
+      tell(stranger, packet.route);
+    }
+  }
+
+  void bad_stranger(Stranger& stranger, const ZmqLink::Packet& packet, Reason reason,
+                    const std::string& text) {
+    stats_.received.refused_bytes += packet.bytes;
+    refused(kNoPeer, reason, text);
+    // Another version can at least read ours in the header of the answer.
+    if (reason == Reason::version) send_loose(packet.route, notice_frame(FrameKind::refuse, reason, text));
+    if (++stranger.bad_frames >= options_.max_bad_frames) stranger.banned = true;
+  }
+
+  void tell(Stranger& stranger, const std::string& route) {
+    if (std::exchange(stranger.told, true)) return;
+    send_loose(route, notice_frame(FrameKind::refuse, Reason::disconnected, "say hello first"));
+  }
+
+  void greet(const ZmqLink::Packet& packet, const Frame& frame) {
+    // Whoever had this descriptor before is gone; its event was sent before this connection could begin.
+    read_link_events();
+    Greeting theirs;
+    std::string text;
+    const Reason reason = parse(frame.body, theirs, text);
+    if (reason != Reason::none) {
+      bad_stranger(remember(packet.route, packet.descriptor), packet, reason, text);
+      return;
+    }
+    stats_.received.control_bytes += packet.bytes;
+    if (peers_.size() >= options_.max_peers) {
+      text = fmt::format("the server has its {} peers already", options_.max_peers);
+      refused(kNoPeer, Reason::limit, text);
+      send_loose(packet.route, notice_frame(FrameKind::refuse, Reason::limit, text));
+      return;
+    }
+    // The same client on a new connection: its old one is dead, noticed or not.
+    const auto before = instances_.find(theirs.instance);
+    if (before != instances_.end()) remove(*find(before->second), Reason::disconnected, Farewell::silent);
+    strangers_.erase(packet.route);
+    Peer& peer = add_peer(++last_peer_, packet, theirs);
+    instances_[theirs.instance] = peer.id;
+    if (peer.descriptor >= 0) descriptors_[peer.descriptor] = peer.id;
+    queue_control(peer, make_frame({.kind = FrameKind::welcome}, encode(greeting())));
+  }
+
+  void on_greeting(Peer& peer, const ZmqLink::Packet& packet, const ParsedFrame& parsed) override {
+    if (parsed.frame.kind != FrameKind::hello) {
+      bad_frame(peer, Reason::malformed, "a client sent what only servers send", packet.bytes);
+      return;
+    }
+    remove(peer, Reason::disconnected, Farewell::silent);  // it lost us and begins again
+    on_stranger(packet, parsed);
+  }
+
+  void on_heartbeat(Peer& peer, const Frame& frame, std::uint64_t /*instance*/) override {
+    if ((frame.flags & kWantsAnswer) != 0)
+      queue_control(peer, make_frame({.kind = FrameKind::heartbeat}, encode_instance(options_.instance)));
+  }
+
+  void on_link_event(const ZmqLink::Event& event) override {
+    if (event.kind == ZmqLink::Event::Kind::bad_handshake) {
+      refused(kNoPeer, Reason::malformed,
+              fmt::format("a connection to {} that does not speak ZMTP", event.endpoint));
+    }
+    if (event.kind != ZmqLink::Event::Kind::down) return;
+    const auto found = descriptors_.find(event.descriptor);
+    if (found != descriptors_.end()) {
+      if (Peer* peer = find(found->second)) peer->lost = true;
+      descriptors_.erase(found);
+    }
+    std::erase_if(strangers_, [&](const auto& entry) { return entry.second.descriptor == event.descriptor; });
+  }
+
+  void on_expired(Peer& peer, Reason reason) override { remove(peer, reason, Farewell::goodbye); }
+
+  void on_removed(const Peer& peer, bool banned) override {
+    const auto is_this = [&peer](const auto& entry) { return entry.second == peer.id; };
+    if (auto it = instances_.find(peer.instance); it != instances_.end() && is_this(*it))
+      instances_.erase(it);
+    if (auto it = descriptors_.find(peer.descriptor); it != descriptors_.end() && is_this(*it))
+      descriptors_.erase(it);
+    if (banned) remember(peer.route, peer.descriptor).banned = true;
+  }
+
+  Stranger& remember(const std::string& route, int descriptor) {
+    if (strangers_.size() >= kMaxStrangers && !strangers_.contains(route))
+      strangers_.erase(strangers_.begin());
+    Stranger& stranger = strangers_[route];
+    stranger.descriptor = descriptor;
+    return stranger;
+  }
+
+  PeerId last_peer_ = 0;
+  std::unordered_map<std::string, Stranger> strangers_;
+  std::unordered_map<std::uint64_t, PeerId> instances_;
+  std::unordered_map<int, PeerId> descriptors_;
+};
+
+}  // namespace
+
+std::unique_ptr<Channel> make_zmq_server(const Endpoint& endpoint, AsioExecutor& executor,
+                                         const ChannelOptions& options) {
+  return std::make_unique<ZmqServer>(endpoint, executor, options);
+}
+
+}  // namespace fedloom

@@ -51,7 +51,7 @@ void ClientHost::send(const T& value) {
 
 void ClientHost::on_peer(PeerId /*peer*/, PeerChange change, Reason reason) {
   if (change == PeerChange::left) {
-    say_(fmt::format("lost the server ({}); waiting for it", to_string(reason)));
+    if (reason != Reason::none) say_(fmt::format("lost the server ({}); waiting for it", to_string(reason)));
     return;
   }
   // A server that is new to us, or came back, must send shared vectors again: it does not know what we have.
@@ -174,8 +174,8 @@ void ClientHost::on_fold(const Fold& fold) {
   std::vector<std::shared_ptr<const Update>> updates;
   for (const Fold::Term& term : fold.terms) {
     const auto it = held_.find(term.id);
-    if (it == held_.end()) return say_(fmt::format("asked to sum task {} of client {}, which is not here",
-                                                   term.id.number, term.id.client));
+    FEDLOOM_CHECK(it != held_.end(), "asked to sum task {} of client {}, which is not here", term.id.number,
+                  term.id.client);
     updates.push_back(it->second);
   }
   pool_->submit([this, fold, updates = std::move(updates)](LocalTrainer&) -> Executor::Task {

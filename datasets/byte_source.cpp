@@ -13,6 +13,8 @@ namespace fedloom {
 namespace {
 
 constexpr std::size_t kChunk = 256 * 1024;
+constexpr std::uint64_t kFirstStep = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMostStep = std::uint64_t{64} << 20;
 
 }  // namespace
 
@@ -69,10 +71,9 @@ void ByteSource::read_exactly(std::span<std::byte> out, const char* what) {
 }
 
 void ByteSource::append(std::vector<std::uint8_t>& out, std::uint64_t count, const char* what) {
-  constexpr std::uint64_t kStep = std::uint64_t{64} << 20;
   std::uint64_t done = 0;
   while (done < count) {
-    const std::uint64_t step = std::min(kStep, count - done);
+    const std::uint64_t step = std::min(std::clamp(done, kFirstStep, kMostStep), count - done);
     const std::size_t start = out.size();
     out.resize(start + step);
     const std::size_t got = read(std::as_writable_bytes(std::span(out)).subspan(start));

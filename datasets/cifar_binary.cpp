@@ -42,11 +42,16 @@ std::shared_ptr<const ImageExamples> load_cifar_binary(const std::vector<std::st
   std::vector<std::future<Records>> parts;
   for (const std::string& file : files)
     parts.push_back(std::async(std::launch::async, read_records, file, classes));
+  std::vector<Records> read;
+  std::size_t count = 0;
+  for (auto& part : parts) count += read.emplace_back(part.get()).labels.size();
   Records all;
-  for (auto& part : parts) {
-    const Records records = part.get();
+  all.pixels.reserve(count * kPixels);
+  all.labels.reserve(count);
+  for (Records& records : read) {
     all.pixels.insert(all.pixels.end(), records.pixels.begin(), records.pixels.end());
     all.labels.insert(all.labels.end(), records.labels.begin(), records.labels.end());
+    records = {};
   }
   return std::make_shared<ImageExamples>(DataSpec{{3, 32, 32}, classes, 0}, std::move(all.pixels),
                                          std::move(all.labels), std::vector<std::uint8_t>{}, normalisation,

@@ -26,7 +26,8 @@ struct Batch {
 };
 
 /// Sees the input of a named layer during forward: `rows` x `width`, row-major. For convolutions the
-/// rows are im2col patches in (channel, kernel row, kernel column) order. Used by subspace methods.
+/// rows are im2col patches in (channel, kernel row, kernel column) order, given image by image in several
+/// calls. Used by subspace methods.
 class LayerObserver {
  public:
   virtual ~LayerObserver() = default;
@@ -43,7 +44,7 @@ struct ForwardOptions {
 struct BackwardOptions {
   std::span<float> input_gradient = {};           // (B, width) when wanted
   std::span<const float> example_weights = {};    // (B): scales each example's contribution
-  std::span<double> example_square_norms = {};    // (B): |gradient of example i|^2, without summing it
+  std::span<double> example_square_norms = {};    // (B): |gradient of example i|^2, weighted as above
 };
 
 /// Activations and scratch of one thread for at most `max_batch` examples. Models derive their own.
@@ -77,7 +78,7 @@ class Model {
   virtual std::size_t feature_width() const = 0;
   /// After forward on the same workspace: gradient := SUM over examples of d loss / d parameters, given
   /// logit_gradient (B, outputs) of the summed loss. `gradient` has layout().size() floats; slices that
-  /// are not trained are left zero.
+  /// are not trained are left zero. It may be empty when only the options' outputs are wanted.
   virtual void backward(std::span<const float> parameters, const Batch& batch, Workspace& workspace,
                         std::span<const float> logit_gradient, std::span<float> gradient,
                         const BackwardOptions& options) const = 0;

@@ -11,9 +11,7 @@
 #define FEDLOOM_ALWAYS_INLINE [[gnu::always_inline]] inline
 
 // Vectors are passed between inlined functions only, so how a call would pass them does not matter.
-#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi"
-#endif
 
 namespace fedloom::simd {
 

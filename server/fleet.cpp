@@ -231,9 +231,9 @@ void Fleet::on_update(PeerId id, Update update) {
       update.reports[i].finite = check.finite;
       update.reports[i].largest = check.largest;
     }
-    tracked.here = !update.slots.empty();
-    if (update.reason == Reason::none) update.reason = strategy_.decode(update);
-    if (tracked.here && !update.slots.empty()) channel_.keep(update.slots.front().data);
+    tracked.here = true;
+    update.reason = strategy_.decode(update);
+    if (!update.slots.empty()) channel_.keep(update.slots.front().data);
   } else if (!tracked.task.hold && update.reason == Reason::none) {
     update.reason = Reason::layout;
   }

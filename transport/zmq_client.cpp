@@ -88,12 +88,17 @@ class ZmqClient final : public ZmqChannel {
     std::string text = "a server sent what only clients send";
     Reason reason = Reason::malformed;
     if (parsed.frame.kind == FrameKind::refuse) reason = parse(parsed.frame.body, notice, text);
-    if (reason != Reason::none) {
+    if (parsed.frame.kind == FrameKind::welcome) {
+      // A hello that was left over from the connection before was answered too: the later answer counts.
+      remove(peer, Reason::disconnected, Farewell::silent);
+      state_ = State::greeting;
+      on_stranger(packet, parsed);
+    } else if (reason != Reason::none) {
       bad_frame(peer, reason, text, packet.bytes);
-      return;
+    } else {
+      stats_.received.control_bytes += packet.bytes;
+      begin_again(peer);  // it does not know us any more
     }
-    stats_.received.control_bytes += packet.bytes;
-    begin_again(peer);  // it does not know us any more
   }
 
   void on_heartbeat(Peer& peer, const Frame& /*frame*/, std::uint64_t instance) override {

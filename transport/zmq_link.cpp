@@ -59,9 +59,6 @@ struct ZmqLink::State {
       socket.set(zmq::sockopt::router_mandatory, true);
       socket.set(zmq::sockopt::backlog, 4096);
     } else {
-      // Only a finished connection takes frames, and what it did not send dies with it: a conversation
-      // never continues on another connection.
-      socket.set(zmq::sockopt::immediate, true);
       socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
       socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
     }

@@ -34,16 +34,22 @@ std::string stored_file(const std::string& folder, const std::string& file, cons
   return found;
 }
 
-/// MNIST and the sets that copy its files.
+bool is_in(const std::string& folder, const std::string& file) {
+  return !find_packed((std::filesystem::path(folder) / file).string()).empty();
+}
+
+/// MNIST and the sets that copy its files. A client's own folder may do without the test part.
 class MnistLike final : public DataSource {
  public:
   MnistLike(std::string set, Normalisation normalisation)
       : set_(std::move(set)), normalisation_(std::move(normalisation)) {}
   SplitExamples load(const std::string& data_dir) const override {
-    return load_folder((std::filesystem::path(data_dir) / set_).string());
+    const std::string folder = (std::filesystem::path(data_dir) / set_).string();
+    return split_of(part(folder, "train"), part(folder, "t10k"));
   }
   SplitExamples load_folder(const std::string& folder) const override {
-    return split_of(part(folder, "train"), part(folder, "t10k"));
+    const bool tested = is_in(folder, "t10k-images-idx3-ubyte");
+    return split_of(part(folder, "train"), tested ? part(folder, "t10k") : nullptr);
   }
 
  private:
@@ -57,22 +63,35 @@ class MnistLike final : public DataSource {
   Normalisation normalisation_;
 };
 
+/// A client's own folder may hold some of the batches, and may do without the test part.
 class Cifar10 final : public DataSource {
  public:
   explicit Cifar10(Normalisation normalisation) : normalisation_(std::move(normalisation)) {}
   SplitExamples load(const std::string& data_dir) const override {
-    return load_folder((std::filesystem::path(data_dir) / "cifar-10").string());
+    const std::string folder = (std::filesystem::path(data_dir) / "cifar-10").string();
+    return read(folder, {1, 2, 3, 4, 5}, true);
   }
   SplitExamples load_folder(const std::string& folder) const override {
-    std::vector<std::string> batches;
+    std::vector<int> batches;
     for (int b = 1; b <= 5; ++b)
-      batches.push_back(stored_file(folder, fmt::format("data_batch_{}.bin", b), "cifar-10"));
-    const std::string test = stored_file(folder, "test_batch.bin", "cifar-10");
-    return split_of(load_cifar_binary(batches, kClasses, normalisation_),
-                    load_cifar_binary({test}, kClasses, normalisation_));
+      if (is_in(folder, batch_name(b))) batches.push_back(b);
+    if (batches.empty()) batches.push_back(1);  // whose absence is then the error
+    return read(folder, batches, is_in(folder, kTestBatch));
   }
 
  private:
+  static constexpr const char* kTestBatch = "test_batch.bin";
+  static std::string batch_name(int batch) { return fmt::format("data_batch_{}.bin", batch); }
+
+  SplitExamples read(const std::string& folder, const std::vector<int>& batches, bool tested) const {
+    std::vector<std::string> files;
+    for (const int b : batches) files.push_back(stored_file(folder, batch_name(b), "cifar-10"));
+    auto train = load_cifar_binary(files, kClasses, normalisation_);
+    if (!tested) return split_of(train, nullptr);
+    return split_of(
+        train, load_cifar_binary({stored_file(folder, kTestBatch, "cifar-10")}, kClasses, normalisation_));
+  }
+
   Normalisation normalisation_;
 };
 

@@ -7,7 +7,6 @@
 #include "core/file.hpp"
 #include "experiments/report/report_data.hpp"
 #include "experiments/report/run_data.hpp"
-#include "experiments/sinks/output_file.hpp"
 
 namespace fedloom {
 

@@ -108,13 +108,20 @@ Json group_json(const RunGroup& group, const std::vector<RunData>& runs, std::si
   return json;
 }
 
+// Ticks of a deployed run are nanoseconds of real time: they advance as the wall time does.
+bool follows_wall_time(const Curve& curve) {
+  if (curve.size() < 2) return false;
+  const double wall = curve.wall.back() - curve.wall.front();
+  const double ticks = 1e-9 * (curve.ticks.back() - curve.ticks.front());
+  return wall > 0 && std::abs(ticks - wall) < 0.05 * wall;  // false where there is no wall time
+}
+
 // Virtual time says nothing new where every window lasts as long as the next (no device profiles), and real
 // time is the wall time already.
 bool simulated_time_informs(const std::vector<RunData>& runs) {
   for (const RunData& run : runs) {
-    const bool real = std::any_of(run.settings.begin(), run.settings.end(), [](const auto& setting) {
-      return (setting.first == "clock" || setting.first.ends_with(".clock")) && setting.second == "real";
-    });
+    const bool real = std::any_of(run.splits.begin(), run.splits.end(),
+                                  [](const auto& split) { return follows_wall_time(split.second); });
     std::set<double> lengths;
     for (std::size_t i = 1; i < run.train.size(); ++i)
       lengths.insert((run.train.ticks[i] - run.train.ticks[i - 1]) /

@@ -15,7 +15,6 @@
 #include "core/file.hpp"
 #include "experiments/sinks/events_log.hpp"
 #include "experiments/sinks/metrics_csv.hpp"
-#include "experiments/sinks/output_file.hpp"
 
 namespace fedloom {
 

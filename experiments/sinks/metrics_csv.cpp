@@ -56,13 +56,13 @@ MetricsCsv::MetricsCsv(const std::string& file, std::function<double()> seconds)
 }
 
 MetricsCsv::MetricsCsv(const std::string& file, std::function<double()> seconds,
-                       const std::string& events_file, std::uint64_t offset) {
+                       const std::string& events_file, std::uint64_t offset, double earlier_seconds) {
   const std::map<WindowId, double> old_seconds = wall_seconds_of(file);
   WindowId round = 0;
-  double last = 0.0;
   const auto replayed_wall = [&] {
+    // The row of the last round may not have been written when the process died.
     const auto found = old_seconds.find(round);
-    return last = found == old_seconds.end() ? last : found->second;
+    return found == old_seconds.end() ? earlier_seconds : found->second;
   };
   for_each_event(events_file, offset, [&](const FederationEvent& event) {
     std::visit(
@@ -74,7 +74,7 @@ MetricsCsv::MetricsCsv(const std::string& file, std::function<double()> seconds,
   });
   write_file_atomically(file, fmt::format("{}\n{}", kHeader, std::exchange(rows_, {})), true);
   file_.emplace(OutputFile::extend(file));
-  wall_ = [earlier = last, now = std::move(seconds)] { return earlier + now(); };
+  wall_ = [earlier_seconds, now = std::move(seconds)] { return earlier_seconds + now(); };
 }
 
 void MetricsCsv::on(const FederationEvent& event) {

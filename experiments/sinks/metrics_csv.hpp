@@ -31,9 +31,9 @@ class MetricsCsv final : public Sink {
   /// Starts an empty file. `seconds`: wall seconds since the start of this process.
   MetricsCsv(const std::string& file, std::function<double()> seconds);
   /// Cuts the file back to what the first `offset` bytes of `events_file` tell, and goes on from there. The
-  /// wall time goes on from the last row kept.
+  /// wall time goes on from `earlier_seconds`, which the processes before this one have spent.
   MetricsCsv(const std::string& file, std::function<double()> seconds, const std::string& events_file,
-             std::uint64_t offset);
+             std::uint64_t offset, double earlier_seconds);
 
   void on(const FederationEvent& event) override;
   /// Writes the last row. Throws UserError when the disk is full.

@@ -26,7 +26,8 @@ RunFolderSink::RunFolderSink(const std::string& folder, const RunClocks& clocks,
                              const std::function<void(const FederationEvent&)>& replay)
     : events_(folder + "/events.jsonl", from.events_offset),
       run_(folder + "/run.jsonl", clocks.elapsed_seconds, true),
-      metrics_(folder + "/metrics.csv", clocks.elapsed_seconds, events_.path(), from.events_offset),
+      metrics_(folder + "/metrics.csv", clocks.elapsed_seconds, events_.path(), from.events_offset,
+               read_machine_totals(folder + "/run.jsonl").wall_seconds),
       tensorboard_(folder + "/tensorboard", clocks.unix_seconds, from.window) {
   for_each_event(events_.path(), from.events_offset, [&](const FederationEvent& event) {
     tensorboard_.restore(event);

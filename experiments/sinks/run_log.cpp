@@ -38,10 +38,11 @@ MachineTotals read_machine_totals(const std::string& file) {
     const auto event = nlohmann::json::parse(line, nullptr, false);
     if (!event.is_object()) return;
     const double wall = event.value("wall", 0.0);
-    // Time runs backwards where a new process took over.
-    if (wall < process.wall_seconds) close_process();
+    const std::string kind = event.value("event", "");
+    // A new process took over; its clock began anew, too, should it have died before it could say so.
+    if (kind == "resumed" || wall < process.wall_seconds) close_process();
     process.wall_seconds = wall;
-    if (event.value("event", "") != "machine") return;
+    if (kind != "machine") return;
     process.client_trainings = event.value("client_trainings", std::uint64_t{0});
     process.socket_bytes_sent = event.value("socket_bytes_sent", std::uint64_t{0});
     process.socket_bytes_received = event.value("socket_bytes_received", std::uint64_t{0});

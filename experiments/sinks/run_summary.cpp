@@ -8,7 +8,6 @@
 
 #include "core/file.hpp"
 #include "core/version.hpp"
-#include "experiments/sinks/output_file.hpp"
 
 namespace fedloom {
 

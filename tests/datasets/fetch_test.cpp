@@ -178,10 +178,10 @@ TEST(Fetch, AnInstalledDebianPackageIsJustAFolder) {
               ElementsAre("toy: Debian package toy: complete, verified"));
 }
 
-TEST(Fetch, AFullOrClosedFolderIsAUserError) {
+TEST(Fetch, ADataFolderThatCannotBeMadeIsSaid) {
   const Folder folder;
   const std::string file = folder.write("data", "a file where the folder should be");
-  EXPECT_THAT(run(toy({MirrorRoute{"https://nowhere/"}}), folder).back(), HasSubstr("toy"));
+  EXPECT_THAT(run(toy({MirrorRoute{"https://nowhere/"}}), folder)[0], HasSubstr("the folder cannot be made"));
 }
 
 TEST(WriteAtomically, ReplacesAndLeavesNothingOnFailure) {

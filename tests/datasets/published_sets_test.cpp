@@ -1,7 +1,7 @@
 // The real sets, where FEDLOOM_DATA names a folder that has them: counts, classes, pixel statistics.
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
+#include <ostream>
 
 #include <gtest/gtest.h>
 
@@ -18,6 +18,9 @@ struct Published {
   std::vector<double> mean;
   std::vector<double> deviation;
 };
+
+// Names the case in test lists; the default would print addresses.
+void PrintTo(const Published& set, std::ostream* out) { *out << set.name; }
 
 class PublishedSet : public ::testing::TestWithParam<Published> {};
 

@@ -13,7 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "core/events.hpp"
-#include "experiments/sinks/output_file.hpp"
+#include "core/file.hpp"
 #include "experiments/sinks/run_folder_sink.hpp"
 #include "experiments/sinks/run_summary.hpp"
 

@@ -110,18 +110,19 @@ TEST(OutputFile, ExtendDropsALineThatAKilledWriterLeft) {
   EXPECT_EQ(OutputFile::extend(folder / "new").offset(), 0U);
 }
 
-TEST(OutputFile, AtomicWriteReplacesOrLeavesAlone) {
+TEST(WriteFileAtomically, AFullDiskLeavesTheOldFileAlone) {
   const TempFolder folder;
-  write_file_atomically(folder / "summary", "old");
-  write_file_atomically(folder / "summary", "new");
+  write_file_atomically(folder / "summary", "old", true);
+  write_file_atomically(folder / "summary", "new", true);
   EXPECT_EQ(read_file(folder / "summary"), "new");
   {
     const FileSizeLimit full(2);
-    EXPECT_THAT(user_error_of([&] { write_file_atomically(folder / "summary", "newer"); }),
+    EXPECT_THAT(user_error_of([&] { write_file_atomically(folder / "summary", "newer", true); }),
                 HasSubstr("summary"));
   }
   EXPECT_EQ(read_file(folder / "summary"), "new");
-  EXPECT_FALSE(std::filesystem::exists(folder / "summary.new"));
+  const std::filesystem::directory_iterator entries(folder.path());
+  EXPECT_EQ(std::distance(begin(entries), end(entries)), 1);  // no litter
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ std::atomic<std::size_t>& counter() {
   return count;
 }
 
-void* count_and_allocate(std::size_t size, std::size_t alignment) {
+[[maybe_unused]] void* count_and_allocate(std::size_t size, std::size_t alignment) {
   counter().fetch_add(1, std::memory_order_relaxed);
   const std::size_t rounded = (std::max<std::size_t>(size, 1) + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, rounded);
@@ -25,6 +25,7 @@ void* count_and_allocate(std::size_t size, std::size_t alignment) {
 
 }  // namespace
 
+#ifndef FEDLOOM_SANITIZED
 void* operator new(std::size_t size) { return count_and_allocate(size, alignof(std::max_align_t)); }
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return count_and_allocate(size, static_cast<std::size_t>(alignment));
@@ -33,6 +34,7 @@ void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+#endif
 
 namespace fedloom {
 

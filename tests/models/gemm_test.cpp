@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <thread>
 #include <vector>
 
@@ -142,6 +143,17 @@ TEST(Gemm, SameBitsWhereverTheOperandsLie) {
           << one.m << "x" << one.n << "x" << one.k << " shifted by " << shift;
     }
   }
+}
+
+// oneDNN is built on OpenMP: a product large enough to be worth many threads must not start any.
+TEST(Gemm, StaysOnTheCallingThread) {
+  const std::filesystem::path tasks = "/proc/self/task";
+  if (!std::filesystem::exists(tasks)) GTEST_SKIP() << "no /proc to count threads in";
+  const auto threads = [&] { return std::distance(std::filesystem::directory_iterator(tasks), {}); };
+  const auto before = threads();
+  Operands operands({400, 400, 400, false, false, false});
+  gemm(operands.call);
+  EXPECT_EQ(threads(), before);
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ class Executor {
   virtual void post(Task task) = 0;
   /// Works until stop(); the simulated executor also returns when nothing is left to do. May be called again.
   virtual void run() = 0;
-  /// Makes run() return after the task at hand. The real executor accepts it from any thread.
+  /// Makes run() return after the task at hand, or the next run() at once when none is at work. The real
+  /// executor accepts it from any thread.
   virtual void stop() = 0;
 
  protected:

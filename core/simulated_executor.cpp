@@ -70,9 +70,9 @@ bool SimulatedExecutor::step() {
 }
 
 void SimulatedExecutor::run() {
-  stopped_ = false;
   while (!stopped_ && step()) {
   }
+  stopped_ = false;
 }
 
 }  // namespace fedloom

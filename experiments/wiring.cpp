@@ -3,18 +3,11 @@
 
 #include <fstream>
 
-#include <unistd.h>
+#include "datasets/pooled.hpp"
 
 namespace fedloom {
 
 namespace {
-
-// Centralised training holds everybody's data in one place: one client, everything.
-ExperimentConfig with_pooled_data(ExperimentConfig config) {
-  config.data.partition = ComponentSpec("iid");
-  config.data.clients = 1;
-  return config;
-}
 
 Algorithm make_algorithm(const ExperimentConfig& config) {
   return AlgorithmRegistry::instance().find(config.strategy.name, "strategy").make(config.strategy.settings);
@@ -23,9 +16,9 @@ Algorithm make_algorithm(const ExperimentConfig& config) {
 }  // namespace
 
 Components build_components(const ExperimentConfig& config, const std::string& data_dir, double ticks_per_second) {
-  const bool pooled = make_algorithm(config).strategy->traits().pools_data;
-  const ExperimentConfig effective = pooled ? with_pooled_data(config) : config;
-  return build_components(effective, load_federated_data(effective.data, config.seed, data_dir), ticks_per_second);
+  std::shared_ptr<const FederatedData> data = load_federated_data(config.data, config.seed, data_dir);
+  if (make_algorithm(config).strategy->traits().pools_data) data = pool_clients(std::move(data));
+  return build_components(config, std::move(data), ticks_per_second);
 }
 
 Components build_components(const ExperimentConfig& config, std::shared_ptr<const FederatedData> data,

@@ -3,6 +3,8 @@
 // registers.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -52,12 +54,19 @@ FEDLOOM_ALWAYS_INLINE Floats<Lanes> keep(const Floats<Lanes>& value, const Ints<
   return kept;
 }
 
-/// -1 in the lanes whose number is in [first, last), 0 elsewhere.
+/// -1 in the lanes whose number is in [first, last), 0 elsewhere; the bounds may lie outside the vector.
 template <int Lanes>
 FEDLOOM_ALWAYS_INLINE Ints<Lanes> lanes_between(std::int64_t first, std::int64_t last) {
-  Ints<Lanes> mask{};
-  for (int lane = 0; lane < Lanes; ++lane) mask[lane] = lane >= first && lane < last ? -1 : 0;
-  return mask;
+  // A window on zeros followed by ones, read `bound` lanes before the ones, marks the lanes from `bound` on.
+  static constexpr auto kStep = [] {
+    std::array<std::int32_t, 2 * Lanes> step{};
+    for (std::size_t i = Lanes; i < step.size(); ++i) step[i] = -1;
+    return step;
+  }();
+  const auto from = [](std::int64_t bound) {
+    return kStep.data() + Lanes - std::clamp<std::int64_t>(bound, 0, Lanes);
+  };
+  return load<Ints<Lanes>>(from(first)) & ~load<Ints<Lanes>>(from(last));
 }
 
 }  // namespace fedloom::simd

@@ -85,19 +85,21 @@ void AsioExecutor::cancel(TimerId timer) { state_->timers.erase(timer); }
 
 void AsioExecutor::post(Task task) { asio::post(state_->context, std::move(task)); }
 
+// Restarting after rather than before keeps a stop() that comes before the run: it ends the next one.
 void AsioExecutor::run() {
-  state_->context.restart();
   state_->context.run();
+  state_->context.restart();
 }
 
 void AsioExecutor::stop() { state_->context.stop(); }
 
 bool AsioExecutor::run_until(const std::function<bool()>& done, Tick timeout) {
-  state_->context.restart();
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::nanoseconds(timeout);
   while (!done()) {
     const std::size_t ran = state_->context.run_one_until(deadline);
-    if (ran == 0) return done();
+    if (ran > 0) continue;
+    state_->context.restart();
+    return done();
   }
   return true;
 }

@@ -49,6 +49,7 @@ struct ZmqLink::State {
   std::uint64_t framing_sent = 0;
   std::uint64_t framing_received = 0;
   std::uint64_t handshakes = 0;
+  bool connected = false;  // of a client
 
   State(Role its_role, Tick linger) : context(1), socket(context, type(its_role)), role(its_role) {
     socket.set(zmq::sockopt::linger, static_cast<int>(linger / kMillisecond));
@@ -97,7 +98,13 @@ ZmqLink::ZmqLink(Role role, const Endpoint& endpoint, Tick linger)
   state_->open(endpoint);
 }
 
-ZmqLink::~ZmqLink() = default;
+ZmqLink::~ZmqLink() {
+  Event event;
+  while (next_event(event)) {
+  }
+  // Without a connection nothing can leave, so there is nothing to linger for.
+  if (state_->role == Role::client && !state_->connected) state_->socket.set(zmq::sockopt::linger, 0);
+}
 
 bool ZmqLink::receive(Packet& packet) {
   State& s = *state_;
@@ -156,10 +163,14 @@ bool ZmqLink::next_event(Event& event) {
   event.descriptor = value;
   event.endpoint = where.to_string();
   event.kind = Event::Kind::bad_handshake;
-  if (number == ZMQ_EVENT_DISCONNECTED) event.kind = Event::Kind::down;
+  if (number == ZMQ_EVENT_DISCONNECTED) {
+    event.kind = Event::Kind::down;
+    s.connected = false;
+  }
   if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
     event.kind = Event::Kind::up;
     ++s.handshakes;
+    s.connected = true;
   }
   return true;
 }

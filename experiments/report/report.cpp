@@ -45,7 +45,8 @@ void write_report(const std::vector<std::string>& run_folders, const std::string
   if (run_folders.empty()) throw user_error("no run folder given; expected at least one");
   std::vector<RunData> runs;
   for (const std::string& folder : run_folders) runs.push_back(read_run_folder(folder));
-  write_file_atomically(output_html, filled(report_asset("report.html"), embeddable(report_data(runs))), false);
+  write_file_atomically(output_html, filled(report_asset("report.html"), embeddable(report_data(runs))),
+                        false);
 }
 
 }  // namespace fedloom

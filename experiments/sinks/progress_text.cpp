@@ -78,7 +78,7 @@ std::string ProgressSink::traffic_text() const {
 }
 
 std::vector<ProgressSink::Field> ProgressSink::fields(bool compact) const {
-  if (open_ == 0 && closed_ == 0) {
+  if (open_ == 0 && closed_ == 0 && !accuracy_) {
     const std::string waiting =
         peers_ == 0 ? "starting" : fmt::format("starting, {} peers connected", peers_);
     return {{waiting, kBold, 0}};

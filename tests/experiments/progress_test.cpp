@@ -188,6 +188,17 @@ TEST(Progress, PlainLinesKeepComingWithoutEvaluations) {
   EXPECT_THAT(terminal.writes[0], StartsWith("round 4  up 20 down 20 B"));
 }
 
+TEST(Progress, TheUntrainedModelHasALine) {
+  ProgressOptions options;
+  options.rounds = 3;
+  Terminal terminal(options);
+  terminal.now += 1.0;
+  terminal.progress.on(Evaluated{0, 0, 0, "test", 2.3, 0.1, 10});
+  terminal.progress.on(WindowOpened{1, 0, 0});
+  ASSERT_EQ(terminal.writes.size(), 1U);
+  EXPECT_EQ(terminal.writes[0], "round 0/3  acc 10.00%  loss 2.3000  up 0 down 0 B  1.0 s elapsed\n");
+}
+
 TEST(Progress, AnInterruptedRunSaysHowToGoOn) {
   ProgressOptions options;
   Terminal terminal(options);

@@ -54,7 +54,7 @@ TEST(Report, IsOneFileThatAsksForNothing) {
   EXPECT_EQ(html.find("https://"), std::string::npos);
   for (const char* loader : {"<link rel=\"stylesheet", " src=", "@import", "url(", "importScripts("})
     EXPECT_EQ(html.find(loader), std::string::npos) << loader;
-  // Every placeholder is filled, and no script can end early.
+  // Every name in double braces is filled in.
   EXPECT_FALSE(std::regex_search(html, std::regex("\\{\\{[a-z.]+\\}\\}")));
   EXPECT_THAT(html, HasSubstr("Chart"));
 }

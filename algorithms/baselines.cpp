@@ -40,7 +40,12 @@ class PersonalObjective : public LocalObjective {
  public:
   void begin(TaskRun& run) const override {
     const auto kept = run.kept.find("model");
-    if (kept != run.kept.end()) std::copy(kept->second.data.begin(), kept->second.data.end(), run.parameters.begin());
+    if (kept == run.kept.end()) return;
+    const FloatBuffer& model = kept->second.data;
+    if (model.size() != run.parameters.size())
+      throw user_error("client {} keeps a model of {} floats, not {}", run.task->id.client, model.size(),
+                       run.parameters.size());
+    std::copy(model.begin(), model.end(), run.parameters.begin());
   }
 
   void finish(TaskRun& run, Update&) const override {

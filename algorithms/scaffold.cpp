@@ -78,6 +78,9 @@ class ControlledObjective : public LocalObjective {
   void begin(TaskRun& run) const override {
     if (!run.optimizer->is_plain_sgd())
       throw user_error("strategy scaffold needs plain SGD on clients: set momentum and weight_decay to 0");
+    const std::size_t sent = run.shared_values("control").size();
+    if (sent != run.exchanged->size())
+      throw user_error("the control variate came with {} floats, not {}", sent, run.exchanged->size());
     run.kept_slot("control", run.exchanged->size());
     if (option_ == 1) run.scratch["full_gradient"] = full_gradient(run);
   }

@@ -19,6 +19,14 @@ PhaseSum empty_sum(const Fold& fold) {
   return sum;
 }
 
+// Whether the update has every slot of the request, in its size.
+bool can_sum(const Update& update, const Fold& fold) {
+  return std::all_of(fold.slots.begin(), fold.slots.end(), [&](const Fold::Slot& slot) {
+    const Payload* payload = update.slot(slot.name);
+    return payload != nullptr && payload->values().size() == slot.size;
+  });
+}
+
 Blob units_blob(const FixedPointSum& sum) {
   const auto bytes = std::as_bytes(sum.units());
   return Blob::copy_of(bytes);
@@ -98,21 +106,26 @@ void ClientHost::on_welcome(const Welcome& welcome) {
     held_.clear();
     running_.clear();
     world_ = make_world_(welcome.experiment);
+    pool_ = std::make_unique<TaskPool>(world_, hello_.capacity, executor_);
   } catch (const std::exception& error) {
-    send(Goodbye{error.what(), true});
-    ended_(error.what(), true);
-    return;
+    world_ = nullptr;
+    return give_up(error.what());
   }
   if (world_->model->layout()->fingerprint() != welcome.layout) {
     const std::string text = fmt::format("the model here has layout {:016x}, the server's {:016x}; use the same "
                                          "build and plug-ins on both sides",
                                          world_->model->layout()->fingerprint(), welcome.layout);
-    send(Goodbye{text, true});
-    ended_(text, true);
-    return;
+    pool_.reset();
+    world_ = nullptr;
+    return give_up(text);
   }
   run_ = welcome.run;
-  pool_ = std::make_unique<TaskPool>(world_, hello_.capacity, executor_);
+}
+
+// There is no going on: the server and whoever started us hear why.
+void ClientHost::give_up(const std::string& why) {
+  send(Goodbye{why, true});
+  ended_(why, true);
 }
 
 void ClientHost::on_shared(Shared shared) {
@@ -137,7 +150,7 @@ std::optional<SharedVectors> ClientHost::vectors_of(const std::vector<std::strin
 void ClientHost::on_task(const Task& task) {
   if (running_.contains(task.id)) return;  // asked again after a reconnect; the answer is on its way
   if (const auto done = held_.find(task.id); done != held_.end()) {
-    on_trained(task, *done->second);
+    report(task, *done->second);
     return;
   }
   auto vectors = vectors_of(task.shared, task.version);
@@ -152,30 +165,35 @@ void ClientHost::on_task(const Task& task) {
   running_.insert(task.id);
   pool_->submit([this, task, vectors = std::move(*vectors)](LocalTrainer& trainer) -> Executor::Task {
     auto update = std::make_shared<Update>(trainer.run(task, vectors));
-    return [this, task, update] { on_trained(task, std::move(*update)); };
+    return [this, task, update, world = world_] {
+      if (world == world_) on_trained(task, std::move(*update));  // else it is of a run before this one
+    };
   });
 }
 
 void ClientHost::on_trained(const Task& task, Update update) {
-  running_.erase(task.id);
+  // The verdict came while it was training: nobody waits for the update, nor for the state it proposed.
+  if (running_.erase(task.id) == 0) {
+    if (world_->strategy->traits().keeps_client_state) world_->store->drop(task.id.client, task.id.number);
+    return;
+  }
   if (update.reason == Reason::failed) say_(fmt::format("task {} of client {}: {}", task.id.number, task.id.client, update.error));
-  if (!task.hold) send(update);
-  if (task.hold || deployed()) {
-    auto kept = std::make_shared<const Update>(update);
-    held_[task.id] = kept;
-  }
-  if (task.hold) {
-    update.slots.clear();
-    send(update);
-  }
+  if (task.hold || deployed()) held_[task.id] = std::make_shared<const Update>(update);
+  report(task, std::move(update));
+}
+
+void ClientHost::report(const Task& task, Update update) {
+  if (task.hold) update.slots.clear();
+  send(update);
 }
 
 void ClientHost::on_fold(const Fold& fold) {
   std::vector<std::shared_ptr<const Update>> updates;
   for (const Fold::Term& term : fold.terms) {
     const auto it = held_.find(term.id);
-    FEDLOOM_CHECK(it != held_.end(), "asked to sum task {} of client {}, which is not here", term.id.number,
-                  term.id.client);
+    if (it == held_.end() || !can_sum(*it->second, fold))
+      return give_up(fmt::format("asked to sum task {} of client {}, which is not here in that form", term.id.number,
+                                 term.id.client));
     updates.push_back(it->second);
   }
   pool_->submit([this, fold, updates = std::move(updates)](LocalTrainer&) -> Executor::Task {
@@ -195,6 +213,7 @@ void ClientHost::on_fold(const Fold& fold) {
 void ClientHost::on_verdicts(const Verdicts& verdicts) {
   for (const Verdicts::Entry& entry : verdicts.entries) {
     held_.erase(entry.id);
+    running_.erase(entry.id);
     if (!world_) continue;
     if (entry.verdict != Verdict::accepted && world_->strategy->traits().keeps_client_state)
       world_->store->drop(entry.id.client, entry.id.number);

@@ -37,6 +37,8 @@ class ClientHost {
   void on_shared(Shared shared);
   void on_task(const Task& task);
   void on_trained(const Task& task, Update update);
+  void report(const Task& task, Update update);
+  void give_up(const std::string& why);
   void on_fold(const Fold& fold);
   void on_verdicts(const Verdicts& verdicts);
   void on_collect(const Collect& collect);

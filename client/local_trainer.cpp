@@ -2,6 +2,7 @@
 #include "client/local_trainer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -59,8 +60,15 @@ LocalTrainer::LocalTrainer(std::shared_ptr<const LocalWorld> world)
 
 void LocalTrainer::prepare_start(const SharedVectors& shared) {
   // Slices that do not travel keep their initial values: they are frozen, or personal and in kept state.
-  if (const auto it = shared.find("model"); it != shared.end()) exchanged_.scatter(it->second.values(), start_);
-  else std::copy(world_->initial.begin(), world_->initial.end(), start_.begin());
+  const auto it = shared.find("model");
+  if (it == shared.end()) {
+    std::copy(world_->initial.begin(), world_->initial.end(), start_.begin());
+    return;
+  }
+  const std::span<const float> values = it->second.values();
+  if (values.size() != exchanged_.size())
+    throw user_error("the model came with {} floats; this experiment exchanges {}", values.size(), exchanged_.size());
+  exchanged_.scatter(values, start_);
 }
 
 void LocalTrainer::fit_workspace(std::size_t batch_size) {
@@ -80,10 +88,15 @@ Update LocalTrainer::run(const Task& task, const SharedVectors& shared) {
 }
 
 Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) {
+  if (task.id.client >= world_->data->clients())
+    throw user_error("client {} is asked for, but there are {}", task.id.client, world_->data->clients());
+  if (task.recipe.batch_size < 1 || !std::isfinite(task.recipe.learning_rate))
+    throw user_error("a recipe with batch_size {} and learning rate {}", task.recipe.batch_size,
+                     task.recipe.learning_rate);
   data_.open(world_->data->client(task.id.client));
   prepare_start(shared);
   std::copy(start_.begin(), start_.end(), parameters_.begin());
-  const auto batch_size = static_cast<std::size_t>(std::max<std::int64_t>(1, task.recipe.batch_size));
+  const auto batch_size = static_cast<std::size_t>(task.recipe.batch_size);
   fit_workspace(std::min(batch_size, std::max<std::size_t>(1, data_.size())));
   optimizer_->reset(*world_->model->layout());
 
@@ -127,6 +140,8 @@ ClientEvaluation LocalTrainer::evaluate(ClientId client, std::uint32_t kept_vers
   if (world_->strategy->traits().keeps_client_state && kept_version > 0) {
     kept = world_->store->load(client, kept_version);
     if (const auto personal = kept.find("model"); personal != kept.end()) parameters = personal->second.data;
+    if (parameters.size() != start_.size())
+      throw user_error("client {} keeps a model of {} floats, not {}", client, parameters.size(), start_.size());
   }
   ClientEvaluation result;
   result.client = client;

@@ -7,7 +7,11 @@ namespace fedloom {
 
 TaskPool::TaskPool(std::shared_ptr<const LocalWorld> world, std::size_t threads, Executor& executor)
     : world_(std::move(world)), executor_(executor) {
-  for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  // Trainers are made before threads: a setting they refuse is then an exception here.
+  std::vector<std::unique_ptr<LocalTrainer>> trainers;
+  for (std::size_t i = 0; i < threads; ++i) trainers.push_back(std::make_unique<LocalTrainer>(world_));
+  for (auto& trainer : trainers)
+    threads_.emplace_back([this, mine = std::move(trainer)] { work(*mine); });
 }
 
 TaskPool::~TaskPool() {
@@ -27,8 +31,7 @@ void TaskPool::submit(Job job) {
   wake_.notify_one();
 }
 
-void TaskPool::work() {
-  LocalTrainer trainer(world_);
+void TaskPool::work(LocalTrainer& trainer) {
   while (true) {
     Job job;
     {

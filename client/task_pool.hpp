@@ -21,7 +21,7 @@ class TaskPool {
   /// Runs on a training thread and returns what the executor's thread shall do with the result.
   using Job = std::function<Executor::Task(LocalTrainer&)>;
 
-  /// threads >= 1. `executor` must outlive the pool.
+  /// threads >= 1. `executor` must outlive the pool. Throws what making a trainer throws.
   TaskPool(std::shared_ptr<const LocalWorld> world, std::size_t threads, Executor& executor);
   /// Waits for running jobs; waiting ones are dropped.
   ~TaskPool();
@@ -29,7 +29,7 @@ class TaskPool {
   void submit(Job job);
 
  private:
-  void work();
+  void work(LocalTrainer& trainer);
 
   std::shared_ptr<const LocalWorld> world_;
   Executor& executor_;

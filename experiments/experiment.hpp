@@ -102,8 +102,8 @@ struct DeployConfig {
   std::string listen = "tcp://127.0.0.1:8470";
   std::uint64_t wait_for = 0;
   Duration lost_after{60'000'000'000};
-  Duration heartbeat{1'000'000'000};
-  Duration heartbeat_timeout{5'000'000'000};
+  Duration heartbeat{2'000'000'000};
+  Duration heartbeat_timeout{30'000'000'000};
 
   template <class Visitor>
   void visit(Visitor& v) {

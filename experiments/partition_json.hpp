@@ -7,7 +7,7 @@
 
 namespace fedloom {
 
-/// {"classes": C, "clients": [[n_0, …, n_{C-1}], …], "shown": k, "total": N}
+/// {"classes": C, "clients": [[n_0, …, n_{C-1}], …], "ids": [client, …], "shown": k, "total": N}
 std::string partition_json(const PartitionSummary& summary);
 
 }  // namespace fedloom

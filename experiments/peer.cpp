@@ -41,6 +41,7 @@ int run_worker(const std::string& endpoint, const std::string& name, const std::
   AsioExecutor executor;
   ChannelOptions options;
   options.receive_budget_bytes = receive_budget;
+  options.heartbeat_timeout = 600 * kSecond;  // the kernel ends us with our parent; silence is only work
   const auto channel = make_client_channel(endpoint, executor, options);
   Hello hello;
   hello.name = name;

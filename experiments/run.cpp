@@ -30,6 +30,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Workers are children: the launcher sees them die, so silence only means that someone computes for long.
+constexpr Tick kWorkerSilence = 600 * kSecond;
+constexpr Tick kFarewell = 5 * kSecond;  // for peers to hear goodbye and leave
+
 struct Workers {
   std::size_t processes = 1;
   std::size_t threads = 1;
@@ -156,6 +160,7 @@ void Session::make_sinks() {
 
 void Session::make_channel() {
   channel_options_.receive_budget_bytes = config_.runtime.receive_budget.bytes;
+  channel_options_.heartbeat_timeout = kWorkerSilence;
   if (options_.deployed) {
     channel_options_.heartbeat_interval = config_.deploy.heartbeat.nanoseconds;
     channel_options_.heartbeat_timeout = config_.deploy.heartbeat_timeout.nanoseconds;
@@ -301,9 +306,9 @@ RunResult Session::conclude(bool complete) {
   note_peaks();
   if (launcher_) launcher_->expect_end();
   driver_->dismiss(complete ? "the run is complete" : "the run was interrupted", false);
+  executor_.run_until([this] { return channel_->peers().empty(); }, kFarewell);
   const ChannelStats stats = channel_->stats();
   channel_->close();
-  executor_.run_until([this] { return channel_->stats().queued_bytes == 0; }, kSecond);
   inproc_.reset();
 
   ParameterVector model(parts_.model->layout());

@@ -7,7 +7,7 @@
 namespace fedloom {
 
 struct LossSum {
-  double loss = 0.0;        // sum over examples, natural log
+  double loss = 0.0;          // sum over examples, natural log
   std::uint64_t correct = 0;  // arg max equals the label (lowest index wins ties)
 };
 

@@ -18,11 +18,11 @@ namespace fedloom {
 
 /// A view of B examples. Exactly one of features (B, width) and tokens (B, length) is set.
 struct Batch {
-  std::size_t size = 0;                    // B
-  const float* features = nullptr;         // (B, width), row-major
-  const std::int32_t* tokens = nullptr;    // (B, length)
-  const std::uint8_t* mask = nullptr;      // (B, length), 1 = real token; nullptr = all real
-  const std::int32_t* targets = nullptr;   // (B) or, for per-position tasks, (B, length)
+  std::size_t size = 0;                   // B
+  const float* features = nullptr;        // (B, width), row-major
+  const std::int32_t* tokens = nullptr;   // (B, length)
+  const std::uint8_t* mask = nullptr;     // (B, length), 1 = real token; nullptr = all real
+  const std::int32_t* targets = nullptr;  // (B) or, for per-position tasks, (B, length)
 };
 
 /// Sees the input of a named layer during forward: `rows` x `width`, row-major. For convolutions the
@@ -42,9 +42,9 @@ struct ForwardOptions {
 };
 
 struct BackwardOptions {
-  std::span<float> input_gradient = {};           // (B, width) when wanted
-  std::span<const float> example_weights = {};    // (B): scales each example's contribution
-  std::span<double> example_square_norms = {};    // (B): |gradient of example i|^2, weighted as above
+  std::span<float> input_gradient = {};         // (B, width) when wanted
+  std::span<const float> example_weights = {};  // (B): scales each example's contribution
+  std::span<double> example_square_norms = {};  // (B): |gradient of example i|^2, weighted as above
 };
 
 /// Activations and scratch of one thread for at most `max_batch` examples. Models derive their own.

@@ -101,7 +101,9 @@ Checkpoint checkpoint_from_bytes(std::string_view bytes, std::shared_ptr<const L
 }
 
 CheckpointFolder::CheckpointFolder(std::string folder, std::uint64_t keep) : folder_(std::move(folder)), keep_(keep) {
-  std::filesystem::create_directories(folder_);
+  std::error_code error;
+  std::filesystem::create_directories(folder_, error);
+  if (error) throw user_error("{}: this folder for checkpoints cannot be made: {}", folder_, error.message());
 }
 
 std::vector<std::string> CheckpointFolder::files() const {
@@ -116,8 +118,10 @@ CheckpointFolder::Written CheckpointFolder::write(const Checkpoint& checkpoint) 
   const std::string file = fmt::format("{}/checkpoint-{:08}.flc", folder_, checkpoint.state.windows);
   const std::string bytes = checkpoint_to_bytes(checkpoint);
   write_file_atomically(file, bytes, true);
-  const std::vector<std::string> all = files();
+  std::vector<std::string> all = files();
   std::error_code ignored;
+  // A later window is of a future that was given up, or a damaged file that the resume passed over.
+  for (; all.back() > file; all.pop_back()) std::filesystem::remove(all.back(), ignored);
   for (std::size_t i = 0; i + keep_ < all.size(); ++i) std::filesystem::remove(all[i], ignored);
   return {file, bytes.size()};
 }

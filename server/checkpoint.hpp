@@ -24,7 +24,7 @@ std::string checkpoint_to_bytes(const Checkpoint& checkpoint);
 Checkpoint checkpoint_from_bytes(std::string_view bytes, std::shared_ptr<const Layout> layout,
                                  const std::string& source);
 
-/// Checkpoints of a run: `checkpoint-000020.flc` and so on in one folder.
+/// Checkpoints of a run: `checkpoint-00000020.flc` and so on in one folder.
 class CheckpointFolder {
  public:
   /// Keeps the newest `keep` >= 1 files.
@@ -34,7 +34,7 @@ class CheckpointFolder {
     std::string file;
     std::uint64_t bytes = 0;
   };
-  /// Throws UserError (full disk, permissions); older checkpoints stay.
+  /// Throws UserError (full disk, permissions); older checkpoints stay. Later windows' files are removed.
   Written write(const Checkpoint& checkpoint);
   struct Loaded {
     Checkpoint checkpoint;

@@ -157,6 +157,8 @@ Reason Coordinator::judge(const Update& update, const LiveTask& live) const {
   if (live.straggler && !config_.stragglers.keep) return Reason::late;
   if (update.examples > population_.examples(update.id.client)) return Reason::range;
   if (!std::isfinite(update.loss_sum)) return Reason::not_finite;
+  for (const auto& [name, value] : update.scalars)
+    if (!std::isfinite(value)) return Reason::not_finite;
   for (const SlotSpec& slot : phase_->slots) {
     const auto report = std::find_if(update.reports.begin(), update.reports.end(),
                                      [&](const SlotReport& candidate) { return candidate.name == slot.name; });

@@ -73,6 +73,7 @@ void Fleet::peer_died(std::int64_t process) {
 }
 
 void Fleet::on_hello(PeerId id, const Hello& hello) {
+  if (peers_.contains(id)) return refuse(id, Reason::duplicate, "a second hello");
   if (hello.client.has_value() != options_.deployed) {
     send(id, Goodbye{options_.deployed ? "this server is for deployed clients" : "this server is for workers", true});
     return refuse(id, Reason::malformed, "a peer of the other kind said hello");
@@ -91,7 +92,7 @@ void Fleet::on_hello(PeerId id, const Hello& hello) {
     clients_[*hello.client] = id;
     client_examples_[*hello.client] = hello.examples;
   }
-  if (!peers_.contains(id)) listener_.on_event(PeerChanged{id, hello.name, true, hello.cpu});
+  listener_.on_event(PeerChanged{id, hello.name, true, hello.cpu});
   peers_[id].hello = hello;
   send(id, options_.welcome);
   if (hello.client) {
@@ -123,10 +124,7 @@ void Fleet::remove_peer(PeerId id, const std::string& why) {
       queue_.push_back(task);
       listener_.on_event(TaskRetried{task, why});
     } else if (!tracked.update) {
-      tracked.patience = executor_.after(options_.lost_after, [this, task] {
-        const auto late = tasks_.find(task);
-        if (late != tasks_.end() && !late->second.peer) listener_.on_lost(task, Reason::disconnected);
-      });
+      wait_for_client(tracked);
     }
   }
   // Lowest task first, whoever held it: the order in which the coordinator will ask for them.
@@ -161,7 +159,16 @@ void Fleet::start(const Task& task) {
     dispatch();
   } else if (const auto peer = clients_.find(task.id.client); peer != clients_.end()) {
     assign(peer->second, tracked);
+  } else {
+    wait_for_client(tracked);  // a later phase asks the same clients, and one of them has left
   }
+}
+
+void Fleet::wait_for_client(Tracked& tracked) {
+  tracked.patience = executor_.after(options_.lost_after, [this, task = tracked.task.id] {
+    const auto late = tasks_.find(task);
+    if (late != tasks_.end() && !late->second.peer) listener_.on_lost(task, Reason::disconnected);
+  });
 }
 
 void Fleet::dispatch() {
@@ -252,6 +259,8 @@ void Fleet::end(TaskId task, Verdict verdict, Reason reason) {
     if (!it->second.update && holder.running > 0) --holder.running;
     holder.tasks.erase(task);
     send(*peer, Verdicts{{{task, verdict, reason}}, {}});
+  } else {
+    std::erase(queue_, task);
   }
   tasks_.erase(it);
 }

@@ -103,6 +103,7 @@ class Fleet {
   void remove_peer(PeerId peer, const std::string& why);
   void dispatch();
   void assign(PeerId peer, Tracked& tracked);
+  void wait_for_client(Tracked& tracked);
   void send_shared(PeerId peer, const std::string& name, Version version);
   void fold_here(std::size_t at_least);
   void fold_at_workers();

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <vector>
 
 #include <cereal/cereal.hpp>
 #include <cereal/types/map.hpp>
@@ -60,7 +62,30 @@ void CEREAL_SAVE_FUNCTION_NAME(ByteWriter& archive, const T& value) { archive.wr
 
 template <class T>
 requires std::is_arithmetic_v<T>
-void CEREAL_LOAD_FUNCTION_NAME(ByteReader& archive, T& value) { archive.read(&value, sizeof value); }
+void CEREAL_LOAD_FUNCTION_NAME(ByteReader& archive, T& value) {
+  if constexpr (std::is_same_v<T, bool>) {
+    // A bool that is neither 0 nor 1 would be undefined behaviour.
+    unsigned char byte = 0;
+    archive.read(&byte, 1);
+    if (byte > 1) throw MalformedBytes("a truth value is 0 or 1");
+    value = byte == 1;
+  } else {
+    archive.read(&value, sizeof value);
+  }
+}
+
+/// Grows as elements are read: a count alone, whatever it claims, allocates nothing.
+template <class T, class Allocator>
+requires(!std::is_arithmetic_v<T>)
+void CEREAL_LOAD_FUNCTION_NAME(ByteReader& archive, std::vector<T, Allocator>& vector) {
+  cereal::size_type count = 0;
+  archive(cereal::make_size_tag(count));
+  vector.clear();
+  for (; count > 0; --count) {
+    vector.emplace_back();
+    archive(vector.back());
+  }
+}
 
 template <class T>
 void CEREAL_SERIALIZE_FUNCTION_NAME(ByteWriter& archive, cereal::NameValuePair<T>& pair) {

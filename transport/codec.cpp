@@ -80,6 +80,12 @@ std::vector<Payload> detach(const Message& message, const std::vector<PayloadHea
   return payloads;
 }
 
+// Enumerators are numbered from 0 without gaps.
+template <class Enum>
+void expect_known(Enum value, Enum last) {
+  if (value > last) throw MalformedBytes("an unknown enumerator");
+}
+
 void expect_no_blobs(const Message& message) {
   if (!message.blobs.empty()) throw MalformedBytes("unexpected tensors");
 }
@@ -124,6 +130,7 @@ void fill(const Message& message, Task& v) {
 
 void fill(const Message& message, Update& v) {
   unpack(message, v.id, v.reason, v.error, v.examples, v.steps, v.loss_sum, v.loss_count, v.scalars, v.reports);
+  expect_known(v.reason, Reason::limit);
   if (message.blobs.empty()) return;
   std::vector<PayloadHead> slots;
   for (const SlotReport& report : v.reports) {
@@ -137,6 +144,7 @@ void fill(const Message& message, Update& v) {
 void fill(const Message& message, Fold& v) {
   expect_no_blobs(message);
   unpack(message, v.number, v.current, v.terms, v.slots);
+  for (const Fold::Slot& slot : v.slots) expect_known(slot.weighting, Weighting::uniform);
 }
 
 void fill(const Message& message, PartialSum& v) {
@@ -149,6 +157,10 @@ void fill(const Message& message, PartialSum& v) {
 void fill(const Message& message, Verdicts& v) {
   expect_no_blobs(message);
   unpack(message, v.entries, v.forget);
+  for (const Verdicts::Entry& entry : v.entries) {
+    expect_known(entry.verdict, Verdict::cancelled);
+    expect_known(entry.reason, Reason::limit);
+  }
 }
 
 void fill(const Message& message, Collect& v) {

@@ -106,11 +106,10 @@ std::vector<std::byte> encode(const Greeting& greeting) {
 }
 
 std::vector<std::byte> encode(const Notice& notice) {
-  std::vector<std::byte> out;
-  append_value(out, notice.reason);
-  const auto text =
-      std::as_bytes(std::span(notice.text)).first(std::min(notice.text.size(), kMaxNoticeBytes));
-  out.insert(out.end(), text.begin(), text.end());
+  const std::size_t size = std::min(notice.text.size(), kMaxNoticeBytes);
+  std::vector<std::byte> out(1 + size);
+  put(out.data(), notice.reason);
+  if (size > 0) std::memcpy(out.data() + 1, notice.text.data(), size);
   return out;
 }
 

@@ -18,5 +18,6 @@ void add_check_command(CLI::App& app, Action& action);
 void add_list_command(CLI::App& app, Action& action);
 void add_data_command(CLI::App& app, Action& action);
 void add_report_command(CLI::App& app, Action& action);
+void add_reference_command(CLI::App& app, Action& action);
 
 }  // namespace fedloom

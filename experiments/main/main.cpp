@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
   add_list_command(app, action);
   add_data_command(app, action);
   add_report_command(app, action);
+  add_reference_command(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

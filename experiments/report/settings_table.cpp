@@ -23,9 +23,12 @@ std::string_view leaf(std::string_view key) {
   return dot == std::string_view::npos ? key : key.substr(dot + 1);
 }
 
+// Runs are compared by what decides their results: neither the seed, over which they are averaged, nor how
+// the machine ran them.
 bool sets_apart(std::string_view key) {
-  constexpr std::array<std::string_view, 4> kIgnored = {"seed", "out", "resume", "quiet"};
-  return std::find(kIgnored.begin(), kIgnored.end(), leaf(key)) == kIgnored.end();
+  constexpr std::array<std::string_view, 5> kIgnored = {"seed", "name", "runtime", "deploy", "checkpoint"};
+  const std::string_view root = key.substr(0, key.find('.'));
+  return std::find(kIgnored.begin(), kIgnored.end(), root) == kIgnored.end();
 }
 
 Settings identity(const RunData& run) {

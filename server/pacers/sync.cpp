@@ -41,12 +41,15 @@ class SyncPacer : public Pacer {
   }
 
   std::uint64_t largest_cohort(std::uint64_t population) const override {
-    const double wanted = std::ceil(static_cast<double>(goal(population)) * (1.0 + config_.over_selection));
+    // 1.1 * 100 is a little more than 110 in binary; that is not a 111th client.
+    const double wanted = std::ceil(static_cast<double>(goal(population)) * (1.0 + config_.over_selection) - 1e-9);
     return std::min(population, static_cast<std::uint64_t>(wanted));
   }
 
   bool close(const WindowView& window) const override {
-    return window.live == 0 || window.accepted >= goal(window.population);
+    // A sampler that starts more than it was asked for (`all`) wants every one of them.
+    const bool as_asked = window.started <= largest_cohort(window.population);
+    return window.live == 0 || (as_asked && window.accepted >= goal(window.population));
   }
 
   std::optional<Tick> deadline(const WindowView& window) const override {

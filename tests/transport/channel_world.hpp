@@ -89,6 +89,7 @@ class World {
   }
   ChannelOptions with_hub(ChannelOptions options) const {
     options.hub = hub_;
+    options.linger = 100 * kMillisecond;  // a test that abandons a dead peer need not wait long
     return options;
   }
   std::unique_ptr<Node> server(ChannelOptions options = {}) { return server_at(fresh_endpoint(), options); }

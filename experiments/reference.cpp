@@ -1,0 +1,133 @@
+// Tables from FieldDoc rows, and a JSON Schema from the same.
+#include "experiments/reference.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "algorithms/algorithm.hpp"
+#include "algorithms/sampler.hpp"
+#include "datasets/data_source.hpp"
+#include "datasets/partitioner.hpp"
+#include "experiments/experiment.hpp"
+#include "models/model.hpp"
+#include "models/optimizer.hpp"
+#include "server/pacer.hpp"
+
+namespace fedloom {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string escaped(std::string text) {
+  for (std::size_t at = text.find('|'); at != std::string::npos; at = text.find('|', at + 2)) text.insert(at, "\\");
+  return text;
+}
+
+std::string table(const std::vector<FieldDoc>& rows) {
+  if (rows.empty()) return "No settings.\n";
+  std::string text = "| key | type | default | meaning | allowed |\n|---|---|---|---|---|\n";
+  for (const FieldDoc& row : rows)
+    text += fmt::format("| `{}` | {} | `{}` | {} | {} |\n", row.name, row.type, row.default_value, escaped(row.doc),
+                        row.bounds);
+  return text;
+}
+
+template <class RegistryType>
+std::string components(const char* heading, const char* key) {
+  std::string text = fmt::format("\n## {}\n\nChosen by `{}`.\n", heading, key);
+  for (const auto& [name, entry] : RegistryType::instance().entries()) {
+    text += fmt::format("\n### {}\n\n{}.", name, entry.about.summary);
+    if (!entry.about.citation.empty()) text += fmt::format(" Source: {}.", entry.about.citation);
+    text += "\n\n" + table(entry.fields);
+  }
+  return text;
+}
+
+// A component is written as its name, or as a map with a name and its settings.
+template <class RegistryType>
+Json component_schema() {
+  Json choices = Json::array();
+  choices.push_back({{"type", "string"}, {"enum", RegistryType::instance().names()}});
+  for (const auto& [name, entry] : RegistryType::instance().entries()) {
+    Json properties;
+    properties["name"] = {{"const", name}};
+    for (const FieldDoc& field : entry.fields) properties[field.name] = {{"description", field.doc}};
+    choices.push_back({{"type", "object"}, {"description", entry.about.summary}, {"properties", properties},
+                       {"required", {"name"}}, {"additionalProperties", false}});
+  }
+  return {{"oneOf", choices}};
+}
+
+Json field_schema(const FieldDoc& field) {
+  const bool list = field.type.starts_with("list of ");
+  const std::string type = list ? field.type.substr(8) : field.type;
+  Json json;
+  if (type == "integer") json["type"] = "integer";
+  else if (type == "number") json["type"] = "number";
+  else if (type == "true/false") json["type"] = "boolean";
+  else if (type == "text" || type == "duration") json["type"] = "string";
+  if (field.bounds.starts_with("one of: ")) {
+    Json choices = Json::array();
+    std::string rest = field.bounds.substr(8);
+    for (std::size_t comma = rest.find(", "); comma != std::string::npos; comma = rest.find(", ")) {
+      choices.push_back(rest.substr(0, comma));
+      rest = rest.substr(comma + 2);
+    }
+    choices.push_back(rest);
+    json["enum"] = choices;
+  }
+  if (list) json = {{"type", "array"}, {"items", json}};
+  json["description"] = field.bounds.empty() ? field.doc : fmt::format("{} ({})", field.doc, field.bounds);
+  return json;
+}
+
+}  // namespace
+
+std::string configuration_markdown() {
+  std::string text =
+      "# Configuration\n\nWritten by `fedloom reference`; a test keeps it true. Every key may also be set on the "
+      "command line:\n`--set train.lr=0.05`. Durations carry a unit (`30s`, `250ms`), sizes may (`64MB`). A component "
+      "is written as its\nname, `strategy: fedavg`, or as a map, `strategy: {name: fedprox, mu: 0.1}`.\n\n"
+      "## The experiment file\n\n";
+  text += table(config_docs<ExperimentConfig>());
+  text += components<AlgorithmRegistry>("Strategies", "strategy");
+  text += components<ModelRegistry>("Models", "model");
+  text += components<DatasetRegistry>("Data sets", "data.source");
+  text += components<PartitionerRegistry>("Partitioners", "data.partition");
+  text += components<OptimizerRegistry>("Local optimizers", "train.optimizer");
+  text += components<PacerRegistry>("Pacers", "pacer");
+  text += components<SamplerRegistry>("Samplers", "sampler");
+  return text;
+}
+
+std::string configuration_schema() {
+  Json properties;
+  const std::map<std::string, Json> of_component = {{"strategy", component_schema<AlgorithmRegistry>()},
+                                                    {"model", component_schema<ModelRegistry>()},
+                                                    {"data.source", component_schema<DatasetRegistry>()},
+                                                    {"data.partition", component_schema<PartitionerRegistry>()},
+                                                    {"train.optimizer", component_schema<OptimizerRegistry>()},
+                                                    {"pacer", component_schema<PacerRegistry>()},
+                                                    {"sampler", component_schema<SamplerRegistry>()}};
+  for (const FieldDoc& field : config_docs<ExperimentConfig>()) {
+    const auto component = of_component.find(field.name);
+    Json schema = component == of_component.end() ? field_schema(field) : component->second;
+    const std::size_t dot = field.name.find('.');
+    if (dot == std::string::npos) {
+      properties[field.name] = std::move(schema);
+      continue;
+    }
+    Json& section = properties[field.name.substr(0, dot)];
+    section["type"] = "object";
+    section["additionalProperties"] = false;
+    section["properties"][field.name.substr(dot + 1)] = std::move(schema);
+  }
+  const Json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+                       {"title", "fedloom experiment"},
+                       {"type", "object"},
+                       {"properties", properties},
+                       {"additionalProperties", false}};
+  return schema.dump(2) + "\n";
+}
+
+}  // namespace fedloom

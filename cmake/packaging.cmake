@@ -34,5 +34,5 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/fedloomConfigVersion.cmak
 install(FILES ${PROJECT_BINARY_DIR}/fedloomConfig.cmake ${PROJECT_BINARY_DIR}/fedloomConfigVersion.cmake
         cmake/plugin.cmake cmake/plugin_version.cpp.in DESTINATION ${package_dir})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY experiments/smoke experiments/quickstart.yaml
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/fedloom/experiments)
+install(DIRECTORY experiments/smoke DESTINATION ${CMAKE_INSTALL_DATADIR}/fedloom/experiments)
+install(FILES experiments/quickstart.yaml DESTINATION ${CMAKE_INSTALL_DATADIR}/fedloom/experiments)

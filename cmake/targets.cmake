@@ -6,6 +6,8 @@ target_include_directories(fedloom_options INTERFACE
 target_link_libraries(fedloom_options INTERFACE Threads::Threads)
 # Floating-point contraction is left to the compiler, reordering is not: no -ffast-math.
 target_compile_options(fedloom_options INTERFACE -fno-math-errno -fno-trapping-math)
+# One client trains on one thread; Eigen must not start its own where OpenMP is on.
+target_compile_definitions(fedloom_options INTERFACE EIGEN_DONT_PARALLELIZE)
 
 add_library(fedloom_warnings INTERFACE)
 target_compile_options(fedloom_warnings INTERFACE

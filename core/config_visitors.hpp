@@ -217,8 +217,16 @@ class ConfigDocs {
     describe(name, value, doc, bounds);
     for (std::size_t i = before; i < rows.size(); ++i) {
       rows[i].type = "list of " + rows[i].type;
-      if (members.empty()) rows[i].default_value = "[]";
+      rows[i].default_value = default_list(members);
     }
+  }
+
+  template <class T>
+  static std::string default_list(std::vector<T>& members) {
+    std::string list;
+    if constexpr (!config_detail::Visitable<T>)
+      for (T& member : members) list += (list.empty() ? "" : ", ") + config_detail::render(member);
+    return "[" + list + "]";
   }
 
   std::string prefix_;

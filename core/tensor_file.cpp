@@ -42,18 +42,30 @@ class Cursor {
 }  // namespace
 
 std::string tensors_to_bytes(const TensorMap& tensors) {
-  std::string out(kMagic);
+  std::vector<TensorView> views;
+  for (const auto& [name, tensor] : tensors) views.push_back({name, tensor.shape, tensor.data});
+  std::string out;
+  append_tensors(out, views);
+  return out;
+}
+
+void append_tensors(std::string& out, const std::vector<TensorView>& tensors) {
+  const std::size_t start = out.size();
+  std::size_t size = kMagic.size() + 2 * sizeof(std::uint64_t);
+  for (const TensorView& tensor : tensors)
+    size += tensor.name.size() + 8 * (3 + tensor.shape.size()) + tensor.values.size_bytes();
+  out.reserve(start + size + sizeof(std::uint64_t));
+  out += kMagic;
   put<std::uint64_t>(out, tensors.size());
-  for (const auto& [name, tensor] : tensors) {
-    put<std::uint64_t>(out, name.size());
-    out += name;
+  for (const TensorView& tensor : tensors) {
+    put<std::uint64_t>(out, tensor.name.size());
+    out += tensor.name;
     put<std::uint64_t>(out, tensor.shape.size());
     for (const std::int64_t extent : tensor.shape) put(out, extent);
-    put<std::uint64_t>(out, tensor.data.size());
-    out.append(reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size() * sizeof(float));
+    put<std::uint64_t>(out, tensor.values.size());
+    out.append(reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size_bytes());
   }
-  put(out, hash64(out));
-  return out;
+  put(out, hash64(std::string_view(out).substr(start)));
 }
 
 TensorMap tensors_from_bytes(std::string_view bytes, const std::string& source) {

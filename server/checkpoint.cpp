@@ -47,16 +47,16 @@ std::string checkpoint_to_bytes(const Checkpoint& checkpoint) {
   ByteWriter writer(head);
   fields(writer, copy, layout);
 
-  TensorMap tensors;
-  const auto model = state.server.model.values();
-  tensors.emplace(kModel, Tensor::vector({model.begin(), model.end()}));
-  for (const auto& [name, tensor] : state.server.slots) tensors.emplace(std::string(kSlotPrefix) + name, tensor);
+  std::vector<TensorView> tensors = {
+      {std::string(kModel), {static_cast<std::int64_t>(state.server.model.layout().size())}, state.server.model.values()}};
+  for (const auto& [name, tensor] : state.server.slots)
+    tensors.push_back({std::string(kSlotPrefix) + name, tensor.shape, tensor.data});
 
   std::string bytes(kMagic);
   const std::uint64_t head_size = head.size();
   bytes.append(reinterpret_cast<const char*>(&head_size), sizeof head_size);
   bytes += head;
-  bytes += tensors_to_bytes(tensors);
+  append_tensors(bytes, tensors);
   const std::uint64_t hash = hash64(bytes);
   bytes.append(reinterpret_cast<const char*>(&hash), sizeof hash);
   return bytes;

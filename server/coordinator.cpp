@@ -35,10 +35,9 @@ void Coordinator::begin(Tick now) {
     if (config_.evaluate_every > 0) evaluate(now);
   } else {
     publish_model();
-  }
-  if (state_.ended) {
-    ended_ = true;
-    return;
+    const bool evaluated = config_.evaluate_every > 0 && state_.windows % config_.evaluate_every == 0;
+    finish_if_done(now, evaluated);
+    if (ended_) return;
   }
   open(now);
   proceed(now);
@@ -308,13 +307,21 @@ void Coordinator::close_window(Tick now) {
   port_.emit(closed_);
   sums_ = {};
 
-  const bool last = state_.windows >= config_.windows;
-  if (last || (config_.evaluate_every > 0 && state_.windows % config_.evaluate_every == 0)) evaluate(now);
-  const bool reached = config_.target_accuracy > 0 && config_.stop_at_target && state_.totals.windows_to_target >= 0;
-  if (reached) finish(now, "target");
-  else if (last) finish(now, "rounds");
+  const bool due = config_.evaluate_every > 0 && state_.windows % config_.evaluate_every == 0;
+  if (due) evaluate(now);
+  // Before the end is looked at: a checkpoint of this boundary serves a run of more rounds as well.
   port_.boundary(state_, std::exchange(superseded_, {}));
+  finish_if_done(now, due);
   if (!ended_ && stop_requested_) ended_ = true;
+}
+
+void Coordinator::finish_if_done(Tick now, bool evaluated) {
+  const auto reached = [this] {
+    return config_.target_accuracy > 0 && config_.stop_at_target && state_.totals.windows_to_target >= 0;
+  };
+  if (!reached() && state_.windows < config_.windows) return;
+  if (!evaluated) evaluate(now);
+  finish(now, reached() ? "target" : "rounds");
 }
 
 void Coordinator::evaluate(Tick now) {

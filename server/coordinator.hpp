@@ -55,7 +55,8 @@ class FederationPort {
   /// `clients` are named with the task whose state they keep (0: none); results are in client order.
   virtual std::vector<ClientEvaluation> evaluate_clients(Version version, const std::vector<TaskId>& clients) = 0;
   virtual void emit(const FederationEvent& event) = 0;
-  /// A window boundary was reached; `state` is complete. `superseded` are kept client states that newer ones
+  /// A window boundary was reached; `state` is complete, and the same whether or not more windows follow.
+  /// `superseded` are kept client states that newer ones
   /// have replaced in this window: once a checkpoint holds this boundary, nobody needs them.
   virtual void boundary(const FederationState& state, const std::vector<TaskId>& superseded) = 0;
 };
@@ -92,7 +93,7 @@ class Coordinator {
   Coordinator(CoordinatorConfig config, const Strategy& strategy, const Pacer& pacer, const Sampler& sampler,
               const Population& population, FederationPort& port, FederationState state);
 
-  /// Opens the first window (or the one after the checkpoint); ends at once when nothing is left to do.
+  /// Opens the first window (or the one after the checkpoint); ends at once when no window is left.
   void begin(Tick now);
   void on_finished(Tick now, const Update& update);
   void on_lost(Tick now, TaskId task, Reason reason);
@@ -132,6 +133,7 @@ class Coordinator {
   void evaluate(Tick now);
   void evaluate_clients(Tick now);
   void note_evaluation(Tick now, const EvaluationResult& result);
+  void finish_if_done(Tick now, bool evaluated);
   void finish(Tick now, const std::string& reason);
   void publish_model();
   WindowView view(Tick now) const;

@@ -133,7 +133,6 @@ class InprocChannel final : public Channel {
   Role role_;
   std::string name_;
   std::string endpoint_;
-  Executor& executor_;
   ChannelOptions options_;
   ChannelHandlers handlers_;
   std::shared_ptr<InprocPort> port_;

@@ -1,0 +1,93 @@
+// What every file of the project owes its reader: an opening comment, a size that can be read, words that
+// belong to the product. Layout is clang-format's business and not looked at here.
+#include <algorithm>
+#include <regex>
+
+#include <gtest/gtest.h>
+
+#include "tests/house/source_tree.hpp"
+
+namespace fedloom::house {
+namespace {
+
+std::size_t opening_comment_lines(const SourceFile& file) {
+  const std::vector<std::string> lines = file.lines();
+  return static_cast<std::size_t>(
+      std::find_if(lines.begin(), lines.end(),
+                   [](const std::string& line) { return !line.starts_with("//"); }) -
+      lines.begin());
+}
+
+TEST(Style, EveryFileOpensByItsPurpose) {
+  for (const SourceFile& file : sources()) {
+    // A source beside its header need not say again what the header says.
+    const bool has_header = std::filesystem::exists(std::string(FEDLOOM_SOURCE_DIR "/") +
+                                                    file.path.substr(0, file.path.rfind('.')) + ".hpp");
+    const std::size_t least = file.is_header() || !has_header ? 2 : 1;
+    EXPECT_GE(opening_comment_lines(file), least)
+        << file.path << ": open with 2 to 8 lines that say what this is, what it is not, where it comes from";
+  }
+}
+
+TEST(Style, NoFileIsTooLongToRead) {
+  for (const SourceFile& file : sources())
+    EXPECT_LE(file.lines().size(), 400U) << file.path << ": would two files be clearer?";
+}
+
+TEST(Style, HeadersAreIncludedOnce) {
+  for (const SourceFile& file : sources())
+    EXPECT_EQ(file.is_header(), file.text.find("\n#pragma once\n") != std::string::npos) << file.path;
+}
+
+TEST(Style, NamesAreInTheHousesSpelling) {
+  static const std::regex snake("[a-z0-9_]+");
+  for (const SourceFile& file : sources())
+    EXPECT_TRUE(std::regex_match(std::filesystem::path(file.path).stem().string(), snake)) << file.path;
+}
+
+// Vague names hide what a class is for.
+TEST(Style, NoClassIsAManagerOrHelper) {
+  static const std::regex vague("\\b(class|struct) \\w*(Manager|Helper|Util|Utils)\\b");
+  for (const SourceFile& file : sources()) {
+    const std::string code = code_of(file);
+    for (std::sregex_iterator it(code.begin(), code.end(), vague), end; it != end; ++it)
+      ADD_FAILURE() << place(file, static_cast<std::size_t>(it->position())) << ": " << it->str();
+  }
+}
+
+// Unfinished work, and the machines it was written on. Spelled in pieces, or this file would find itself.
+TEST(Style, NothingUnfinishedAndNoMachineIsNamed) {
+  const std::vector<std::string> patterns = {
+      "\\b(TO"
+      "DO|FIX"
+      "ME|XX"
+      "X|HA"
+      "CK)\\b",
+      "\\bfor"
+      " now\\b",
+      "\\bplace"
+      "holder\\b",
+      "\\b(not|un) ?imple"
+      "mented\\b",
+      "(^|[^\\w.])/(wo"
+      "rk|ro"
+      "ot|ho"
+      "me)/",
+      "registry\\.npm"
+      "js|deb\\.deb"
+      "ian\\.org|py"
+      "pi\\.org|ver"
+      "daccio|arti"
+      "factory",
+  };
+  for (const SourceFile& file : files_ending_in({".cpp", ".hpp", ".txt", ".cmake", ".in", ".md", ".yaml",
+                                                 ".yml", ".js", ".css", ".html", ".py", ".sh", ".json"}))
+    for (const std::string& pattern : patterns) {
+      const std::regex words(pattern, std::regex::icase);
+      for (std::sregex_iterator it(file.text.begin(), file.text.end(), words), end; it != end; ++it)
+        ADD_FAILURE() << place(file, static_cast<std::size_t>(it->position())) << ": '" << it->str() << "'";
+    }
+}
+
+}  // namespace
+}  // namespace fedloom::house

@@ -1,0 +1,20 @@
+# doc_block(PAGE LANGUAGE OUTPUT): writes the page's one ```LANGUAGE block to a file, so that what the
+# documentation shows is what the tests build and run. Editing the page configures again.
+function(doc_block page language output)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
+  file(READ ${page} text)
+  set(fence "\n```${language}\n")
+  string(FIND "${text}" "${fence}" begin)
+  string(FIND "${text}" "${fence}" last REVERSE)
+  if(begin EQUAL -1 OR NOT begin EQUAL last)
+    message(FATAL_ERROR "${page}: expected one ```${language} block")
+  endif()
+  string(LENGTH "${fence}" fence_length)
+  math(EXPR begin "${begin} + ${fence_length}")
+  string(SUBSTRING "${text}" ${begin} -1 text)
+  string(FIND "${text}" "\n```\n" length)
+  math(EXPR length "${length} + 1")
+  string(SUBSTRING "${text}" 0 ${length} text)
+  # Left alone when nothing changed, so that nothing is compiled again.
+  file(CONFIGURE OUTPUT ${output} CONTENT "${text}" @ONLY)
+endfunction()

@@ -1,7 +1,9 @@
 // The file form of named tensors.
 #include "core/tensor_file.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "core/error.hpp"
 #include "core/hash.hpp"
@@ -33,11 +35,24 @@ class Cursor {
     bytes_.remove_prefix(size);
     return taken;
   }
+  std::size_t left() const { return bytes_.size(); }
 
  private:
   std::string_view bytes_;
   const std::string& source_;
 };
+
+// Whether the extents multiply out to `count`, decided without overflow on the way.
+bool multiplies_to(const std::vector<std::int64_t>& shape, std::uint64_t count) {
+  if (std::any_of(shape.begin(), shape.end(), [](std::int64_t extent) { return extent < 0; })) return false;
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return count == 0;
+  std::uint64_t product = 1;
+  for (const std::int64_t extent : shape) {
+    if (product > count / static_cast<std::uint64_t>(extent)) return false;
+    product *= static_cast<std::uint64_t>(extent);
+  }
+  return product == count;
+}
 
 }  // namespace
 
@@ -74,7 +89,8 @@ TensorMap tensors_from_bytes(std::string_view bytes, const std::string& source) 
   const std::string_view body = bytes.substr(0, bytes.size() - sizeof(std::uint64_t));
   std::uint64_t stored = 0;
   std::memcpy(&stored, bytes.data() + body.size(), sizeof stored);
-  if (stored != hash64(body)) throw user_error("{}: the checksum does not match; the file is damaged", source);
+  if (stored != hash64(body))
+    throw user_error("{}: the checksum does not match; the file is damaged", source);
   Cursor cursor(body.substr(kMagic.size()), source);
   TensorMap tensors;
   const auto count = cursor.take<std::uint64_t>();
@@ -84,6 +100,10 @@ TensorMap tensors_from_bytes(std::string_view bytes, const std::string& source) 
     const auto rank = cursor.take<std::uint64_t>();
     for (std::uint64_t d = 0; d < rank; ++d) tensor.shape.push_back(cursor.take<std::int64_t>());
     const auto floats = cursor.take<std::uint64_t>();
+    if (floats > cursor.left() / sizeof(float)) throw user_error("{}: the file is cut short", source);
+    if (!multiplies_to(tensor.shape, floats))
+      throw user_error("{}: tensor '{}' holds {} values, which is not its shape ({})", source, name, floats,
+                       fmt::join(tensor.shape, ", "));
     const std::string_view raw = cursor.take_bytes(floats * sizeof(float));
     tensor.data.resize(floats);
     std::memcpy(tensor.data.data(), raw.data(), raw.size());

@@ -68,11 +68,12 @@ class Session {
   std::string choose_folder() const { return options_.out.empty() ? "runs/" + config_.name : options_.out; }
   void prepare_folder();
   void load_checkpoint();
+  std::optional<RunResult> finished_before();
   void make_sinks();
   void make_channel();
   void start_workers();
   DriverParts driver_parts();
-  bool checkpoint(const FederationState& state, bool always);
+  bool checkpoint(const FederationState& state);
   std::pair<std::uint64_t, std::uint64_t> memory() const;
   void note_peaks();
   RunResult conclude(bool complete);
@@ -94,6 +95,7 @@ class Session {
   std::unique_ptr<InprocWorkers> inproc_;
   std::unique_ptr<Driver> driver_;
   WindowId last_checkpoint_ = 0;
+  MachineTotals earlier_;  // of the processes before a resume
   std::map<std::string, std::uint64_t> peaks_;
 };
 
@@ -117,13 +119,39 @@ void Session::prepare_folder() {
 void Session::load_checkpoint() {
   if (!options_.resume) return;
   loaded_ = checkpoints_->newest(parts_.model->layout());
-  if (!loaded_) return;
-  if (loaded_->checkpoint.experiment != experiment_fingerprint(config_))
-    throw user_error("{}: was written by an experiment with other settings (see {}/resolved.yaml); resume with those, or "
-                     "start anew with another --out",
-                     loaded_->file, folder_);
+  // Without a checkpoint the run begins again, but not over the folder of another experiment.
+  const std::string resolved = folder_ + "/resolved.yaml";
+  std::optional<std::uint64_t> theirs;
+  if (loaded_) theirs = loaded_->checkpoint.experiment;
+  else if (fs::exists(resolved)) theirs = experiment_fingerprint(parse_experiment(read_file(resolved), resolved).config);
+  if (theirs && *theirs != experiment_fingerprint(config_))
+    throw user_error("{}: was written by an experiment with other settings (see {}); resume with those, or start anew "
+                     "with another --out",
+                     loaded_ ? loaded_->file : folder_, resolved);
+  if (!loaded_) {
+    if (!options_.quiet) fmt::print(stderr, "{}: no checkpoint to resume from; starting with round 1\n", folder_);
+    return;
+  }
   for (const std::string& skipped : loaded_->skipped) spdlog::warn("passed over: {}", skipped);
   last_checkpoint_ = loaded_->checkpoint.state.windows;
+}
+
+// A run that has nothing left to do is told so and left as it is.
+std::optional<RunResult> Session::finished_before() {
+  const std::string file = folder_ + "/summary.json";
+  if (!loaded_ || !fs::exists(file)) return std::nullopt;
+  const RunSummary summary = read_summary(file);
+  const EvaluateConfig& evaluate = config_.evaluate;
+  const bool at_target = summary.reason == "target" && evaluate.stop_at_target &&
+                         summary.target_accuracy == std::optional(evaluate.target_accuracy);
+  if (loaded_->checkpoint.state.windows < config_.rounds && !at_target) {
+    fs::remove(file);  // of a shorter run; this one is unfinished until it writes its own
+    return std::nullopt;
+  }
+  if (!options_.quiet)
+    fmt::print(stderr, "{}: this run is finished ({} rounds, stopped by {}); for more, --resume with a larger rounds\n",
+               folder_, summary.rounds, summary.reason);
+  return RunResult{summary, folder_, true};
 }
 
 void Session::make_sinks() {
@@ -147,7 +175,8 @@ void Session::make_sinks() {
     files_ = std::make_unique<RunFolderSink>(folder_, clocks);
     return;
   }
-  summary_ = std::make_unique<SummarySink>(target, config_.evaluate.on, read_machine_totals(folder_ + "/run.jsonl"));
+  earlier_ = read_machine_totals(folder_ + "/run.jsonl");
+  summary_ = std::make_unique<SummarySink>(target, config_.evaluate.on, earlier_);
   const ResumePoint from{loaded_->checkpoint.state.windows, loaded_->checkpoint.events_offset};
   files_ = std::make_unique<RunFolderSink>(folder_, clocks, from, [this](const FederationEvent& event) {
     summary_->on(event);
@@ -203,11 +232,14 @@ void Session::note_peaks() {
   }
 }
 
-bool Session::checkpoint(const FederationState& state, bool always) {
+bool Session::checkpoint(const FederationState& state) {
   if (launcher_) launcher_->forgive();
+  const EvaluateConfig& evaluate = config_.evaluate;
   const bool due = config_.checkpoint.every > 0 && state.windows % config_.checkpoint.every == 0;
-  if (!due && !always && !state.ended && interrupt_wish() == Interrupt::none) return false;
-  files_->events().flush();
+  const bool at_target = evaluate.target_accuracy > 0 && evaluate.stop_at_target && state.totals.windows_to_target >= 0;
+  const bool last = state.windows >= config_.rounds || at_target;
+  if (!due && !last && interrupt_wish() == Interrupt::none) return false;
+  files_->events().sync();
   Checkpoint checkpoint;
   checkpoint.state = state;
   checkpoint.experiment = experiment_fingerprint(config_);
@@ -241,7 +273,8 @@ DriverParts Session::driver_parts() {
   };
   parts.sinks = {files_.get(), summary_.get(), progress_.get()};
   parts.sinks.insert(parts.sinks.end(), options_.sinks.begin(), options_.sinks.end());
-  parts.checkpoint = [this](const FederationState& state) { return checkpoint(state, false); };
+  parts.checkpoint = [this](const FederationState& state) { return checkpoint(state); };
+  parts.checkpoints_kept = config_.checkpoint.keep;
   parts.interrupt = interrupt_wish;
   parts.watch = [this] {
     progress_->refresh();
@@ -263,7 +296,9 @@ DriverParts Session::driver_parts() {
   parts.fleet.population = parts.clients;
   if (loaded_) {
     parts.state = std::move(loaded_->checkpoint.state);
-    if (parts.state.windows < config_.rounds) parts.state.ended = false;  // resumed with more rounds
+    // The target may be another one than before.
+    const std::optional<std::uint64_t> reached = summary_->summary().rounds_to_target;
+    parts.state.totals.windows_to_target = reached ? static_cast<std::int64_t>(*reached) : -1;
   } else {
     parts.state.server.model = ParameterVector(parts_.model->layout());
     const FloatBuffer initial = initial_parameters(*parts_.model, config_.seed);
@@ -275,7 +310,11 @@ DriverParts Session::driver_parts() {
 RunResult Session::run() {
   prepare_folder();
   parts_ = build_components(config_, options_.data_dir, options_.deployed ? 1e9 : 1.0);
+  if (options_.deployed && parts_.strategy->traits().pools_data)
+    throw user_error("strategy {} holds all data in one place, so it has no clients to serve; use `fedloom run`",
+                     config_.strategy.name);
   load_checkpoint();
+  if (auto finished = finished_before()) return *std::move(finished);
   make_sinks();
   write_file_atomically(folder_ + "/resolved.yaml", resolved_yaml(config_), false);
   write_file_atomically(folder_ + "/partition.json", partition_json(summarize(*parts_.data, 200)), false);
@@ -291,7 +330,8 @@ RunResult Session::run() {
     driver_->dismiss("the server was stopped", false);
     files_->finish();
     progress_->finish();
-    throw user_error("stopped at once; `--resume` goes on from round {}", last_checkpoint_);
+    spdlog::warn("stopped at once; --resume goes on from round {}", last_checkpoint_);
+    return {summary_->summary(), folder_, false};
   } catch (...) {
     driver_->dismiss("the server failed", true);
     channel_->close();
@@ -327,8 +367,8 @@ RunResult Session::conclude(bool complete) {
   s.seed = config_.seed;
   s.rounds = driver_->state().windows;
   if (!complete) s.reason = "signal";
-  s.socket_bytes_sent = std::max(s.socket_bytes_sent, stats.sent.socket_bytes());
-  s.socket_bytes_received = std::max(s.socket_bytes_received, stats.received.socket_bytes());
+  s.socket_bytes_sent = earlier_.socket_bytes_sent + stats.sent.socket_bytes();
+  s.socket_bytes_received = earlier_.socket_bytes_received + stats.received.socket_bytes();
   s.peak_rss_bytes = peaks_;
   s.version = kVersion;
   s.cpu = cpu_name();

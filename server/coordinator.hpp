@@ -56,8 +56,8 @@ class FederationPort {
   virtual std::vector<ClientEvaluation> evaluate_clients(Version version, const std::vector<TaskId>& clients) = 0;
   virtual void emit(const FederationEvent& event) = 0;
   /// A window boundary was reached; `state` is complete, and the same whether or not more windows follow.
-  /// `superseded` are kept client states that newer ones
-  /// have replaced in this window: once a checkpoint holds this boundary, nobody needs them.
+  /// `superseded` are kept client states that newer ones have replaced in this window: whoever starts from
+  /// this boundary or a later one does not need them.
   virtual void boundary(const FederationState& state, const std::vector<TaskId>& superseded) = 0;
 };
 

@@ -18,6 +18,7 @@ Driver::Driver(DriverParts parts)
     : parts_(std::move(parts)),
       population_{parts_.clients, parts_.examples, {}},
       resumed_at_(parts_.state.now),
+      trainings_before_(parts_.state.totals.client_trainings),
       fleet_(*parts_.channel, *parts_.executor, *parts_.strategy, parts_.fleet,
              [this](const std::function<bool()>& done) { pump(done); }, make_listener()),
       coordinator_(parts_.config, *parts_.strategy, *parts_.pacer, *parts_.sampler, population_, *this,
@@ -49,7 +50,9 @@ Fleet::Listener Driver::make_listener() {
 }
 
 void Driver::run() {
-  pump([this] { return fleet_.peer_count() >= parts_.peers_to_wait_for; });
+  const auto unwanted = [this] { return parts_.interrupt() != Interrupt::none; };
+  pump([&] { return fleet_.peer_count() >= parts_.peers_to_wait_for || unwanted(); });
+  if (unwanted()) return;  // nothing has begun
   if (parts_.virtual_time) {
     virtual_.restore(coordinator_.state().now, {});
     coordinator_.begin(virtual_.now());
@@ -136,15 +139,17 @@ void Driver::emit(const MachineEvent& event) {
 }
 
 void Driver::boundary(const FederationState& state, const std::vector<TaskId>& superseded) {
-  unneeded_.insert(unneeded_.end(), superseded.begin(), superseded.end());
+  superseded_.back().insert(superseded_.back().end(), superseded.begin(), superseded.end());
   if (parts_.checkpoint(state)) {
-    fleet_.forget(unneeded_);
-    unneeded_.clear();
+    // A state that was replaced after the oldest checkpoint that is kept is one that it may be resumed with.
+    superseded_.emplace_back();
+    for (; superseded_.size() > parts_.checkpoints_kept; superseded_.pop_front()) fleet_.forget(superseded_.front());
   }
   const ChannelStats stats = parts_.channel->stats();
   const auto [own, all] = parts_.memory();
-  emit(MachineState{state.windows, static_cast<double>(parts_.executor->now()) * 1e-9, state.totals.client_trainings,
-                    stats.sent.socket_bytes(), stats.received.socket_bytes(), own, all});
+  emit(MachineState{state.windows, static_cast<double>(parts_.executor->now()) * 1e-9,
+                    state.totals.client_trainings - trainings_before_, stats.sent.socket_bytes(),
+                    stats.received.socket_bytes(), own, all});
 }
 
 }  // namespace fedloom

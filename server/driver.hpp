@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,6 +40,7 @@ struct DriverParts {
   std::vector<Sink*> sinks;
   /// Called at each window boundary; true when a checkpoint that holds the boundary was written.
   std::function<bool(const FederationState&)> checkpoint;
+  std::uint64_t checkpoints_kept = 1;
   /// Asked often: whether a person wants the run to stop.
   std::function<Interrupt()> interrupt = [] { return Interrupt::none; };
   /// Asked often: notices dead workers and throws when the run cannot go on.
@@ -93,11 +95,13 @@ class Driver final : private FederationPort {
   DriverParts parts_;
   Population population_;
   Tick resumed_at_;                   // real time goes on where a checkpoint left it
+  std::uint64_t trainings_before_;    // by earlier processes of a resumed run
   SimulatedExecutor virtual_;
   Fleet fleet_;
   Coordinator coordinator_;
   std::map<TaskId, Tick> finish_;     // virtual time: when each live task ends
-  std::vector<TaskId> unneeded_;      // kept states to forget at the next checkpoint
+  // Kept states that newer ones replaced, one list for each interval between checkpoints.
+  std::deque<std::vector<TaskId>> superseded_ = std::deque<std::vector<TaskId>>(1);
   std::optional<Update> failure_;     // the first failed task since something was accepted
   std::uint64_t failures_in_row_ = 0;
 };

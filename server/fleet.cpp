@@ -59,7 +59,18 @@ std::vector<std::int64_t> Fleet::processes() const {
 
 void Fleet::on_peer(PeerId peer, PeerChange change, Reason reason) {
   // A joined peer exists for us once it has said hello.
-  if (change == PeerChange::left) remove_peer(peer, std::string(to_string(reason)));
+  if (change != PeerChange::left) return;
+  const auto it = peers_.find(peer);
+  if (it == peers_.end()) return;
+  // Whoever said goodbye is not waited for; whoever was lost is still of the federation for a while.
+  if (reason != Reason::none && it->second.hello.client) lost_at_[*it->second.hello.client] = executor_.now();
+  remove_peer(peer, std::string(to_string(reason)));
+}
+
+bool Fleet::available(ClientId client) const {
+  if (clients_.contains(client)) return true;
+  const auto lost = lost_at_.find(client);
+  return lost != lost_at_.end() && executor_.now() - lost->second < options_.lost_after;
 }
 
 void Fleet::peer_died(std::int64_t process) {
@@ -83,13 +94,9 @@ void Fleet::on_hello(PeerId id, const Hello& hello) {
       send(id, Goodbye{fmt::format("client index {} is outside 0 … {}", *hello.client, options_.population - 1), true});
       return refuse(id, Reason::range, fmt::format("client index {} of {}", *hello.client, options_.population));
     }
-    // The same client again: its old connection is dead even if we have not noticed yet.
-    if (const auto old = clients_.find(*hello.client); old != clients_.end() && old->second != id) {
-      const PeerId stale = old->second;
-      remove_peer(stale, "the client came back on a new connection");
-      channel_.disconnect(stale, Reason::duplicate);
-    }
+    if (const auto old = clients_.find(*hello.client); old != clients_.end()) take_over(old->second, *hello.client);
     clients_[*hello.client] = id;
+    lost_at_.erase(*hello.client);
     client_examples_[*hello.client] = hello.examples;
   }
   listener_.on_event(PeerChanged{id, hello.name, true, hello.cpu});
@@ -101,6 +108,16 @@ void Fleet::on_hello(PeerId id, const Hello& hello) {
     listener_.on_available(*hello.client);
   }
   dispatch();
+}
+
+// The client again, from another process: the old one has died and nobody has noticed yet, or somebody gave
+// two of them the same index. The newer one counts, as with sessions in MQTT; the older is told and ends.
+void Fleet::take_over(PeerId old, ClientId client) {
+  send(old, Goodbye{fmt::format("another process joined as client {}; every client needs a --client index of its own",
+                                client),
+                    true});
+  refuse(old, Reason::duplicate, fmt::format("another process joined as client {}", client));
+  remove_peer(old, "another process joined as this client");
 }
 
 void Fleet::remove_peer(PeerId id, const std::string& why) {
@@ -160,12 +177,14 @@ void Fleet::start(const Task& task) {
   } else if (const auto peer = clients_.find(task.id.client); peer != clients_.end()) {
     assign(peer->second, tracked);
   } else {
-    wait_for_client(tracked);  // a later phase asks the same clients, and one of them has left
+    wait_for_client(tracked);  // it was lost a moment ago and may be back
   }
 }
 
 void Fleet::wait_for_client(Tracked& tracked) {
-  tracked.patience = executor_.after(options_.lost_after, [this, task = tracked.task.id] {
+  const auto lost = lost_at_.find(tracked.task.id.client);
+  const Tick away = lost == lost_at_.end() ? 0 : executor_.now() - lost->second;
+  tracked.patience = executor_.after(std::max<Tick>(0, options_.lost_after - away), [this, task = tracked.task.id] {
     const auto late = tasks_.find(task);
     if (late != tasks_.end() && !late->second.peer) listener_.on_lost(task, Reason::disconnected);
   });

@@ -67,7 +67,9 @@ class Fleet {
   void peer_died(std::int64_t process);
 
   std::size_t peer_count() const { return peers_.size(); }
-  bool available(ClientId client) const { return clients_.contains(client); }
+  /// Whether a deployed client may be given tasks: it is here, or was lost less than lost_after ago. A task
+  /// given meanwhile waits for it.
+  bool available(ClientId client) const;
   std::uint64_t examples(ClientId client) const;
   /// Resident processes of the peers, for reports: process ids as they said hello.
   std::vector<std::int64_t> processes() const;
@@ -100,6 +102,7 @@ class Fleet {
   void on_hello(PeerId peer, const Hello& hello);
   void on_update(PeerId peer, Update update);
   void on_partial(PeerId peer, const PartialSum& partial);
+  void take_over(PeerId old, ClientId client);
   void remove_peer(PeerId peer, const std::string& why);
   void dispatch();
   void assign(PeerId peer, Tracked& tracked);
@@ -121,6 +124,7 @@ class Fleet {
 
   std::map<PeerId, Peer> peers_;
   std::map<ClientId, PeerId> clients_;  // deployed clients that are here
+  std::map<ClientId, Tick> lost_at_;    // deployed clients whose connection broke and that are not back
   std::map<ClientId, std::uint64_t> client_examples_;
   std::map<std::string, std::map<Version, Shared>, std::less<>> shared_;
   std::map<TaskId, Tracked> tasks_;

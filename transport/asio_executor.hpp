@@ -23,7 +23,7 @@ class AsioExecutor final : public Executor {
   void stop() override;
 
   /// Runs until `done` holds, asked after every task; false when `timeout` nanoseconds pass or stop() is
-  /// called first. Not from inside a task.
+  /// called first. May be used inside a task, which then goes on when `done` holds.
   bool run_until(const std::function<bool()>& done, Tick timeout);
 
   /// While it lives, `ready` is called whenever `fd` is readable. It must go before the descriptor is closed,

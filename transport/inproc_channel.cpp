@@ -86,11 +86,7 @@ class InprocChannel final : public Channel {
   enum class Role { server, client };
 
   InprocChannel(Role role, const Endpoint& endpoint, Executor& executor, const ChannelOptions& options)
-      : role_(role),
-        name_(endpoint.address),
-        endpoint_(endpoint.text),
-        executor_(executor),
-        options_(options) {
+      : role_(role), name_(endpoint.address), endpoint_(endpoint.text), options_(options) {
     FEDLOOM_CHECK(options.hub != nullptr, "channel \"{}\" needs ChannelOptions::hub", endpoint.text);
     port_ = std::make_shared<InprocPort>(executor, *this);
     if (role == Role::server) {

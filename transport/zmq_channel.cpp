@@ -28,7 +28,10 @@ ZmqChannel::ZmqChannel(ZmqLink::Role role, const Endpoint& endpoint, AsioExecuto
     });
   });
   socket_watch_ = executor.watch(link_->descriptor(), [this] { pump(); });
-  event_watch_ = executor.watch(link_->event_descriptor(), [this] { pump(); });
+  event_watch_ = executor.watch(link_->event_descriptor(), [this] {
+    link_changed_ = true;
+    pump();
+  });
   last_tick_ = executor.now();
   tick_timer_ = executor.after(options.heartbeat_interval, [this] { tick(); });
   schedule_pump();
@@ -98,35 +101,51 @@ std::vector<PeerId> ZmqChannel::peers() const {
 // ---- the pump ------------------------------------------------------------------------------------------
 
 void ZmqChannel::schedule_pump() {
-  if (std::exchange(pump_scheduled_, true)) return;
+  // A pump at work looks at everything once more before it ends.
+  if (pumping_ || std::exchange(pump_scheduled_, true)) return;
   executor_.post([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.expired()) pump();
+    if (alive.expired()) return;
+    pump_scheduled_ = false;
+    pump();
   });
 }
 
 /// True when nothing waited in the socket any more.
 bool ZmqChannel::pump() {
-  pump_scheduled_ = false;
+  if (pumping_) return false;
+  pumping_ = true;
+  const bool drained = turn();
+  pumping_ = false;
+  if (closed_) return true;
+  if (!drained || !ready_.empty() || !events_.empty()) schedule_pump();
+  if (!blocked_.empty()) pump_later();
+  return drained;
+}
+
+/// One turn of the pump. Each call into ZeroMQ that asks for its commands is a system call, so they are few:
+/// the last receive that finds nothing has asked, and only sending afterwards makes it necessary again.
+bool ZmqChannel::turn() {
   for (const PeerId id : std::exchange(blocked_, {}))
     if (Peer* peer = find(id)) make_ready(*peer);
   deliver_events();
   if (closed_) return true;
-  read_link_events();
-  bool drained = false;
-  for (int i = 0; i < kBatch && !drained; ++i) {
-    drained = !link_->receive(packet_);
-    if (!drained) handle(packet_);
+  if (std::exchange(link_changed_, false)) read_link_events();
+  flush();
+  for (int i = 0; i < kBatch; ++i) {
+    if (link_->receive(packet_)) {
+      handle(packet_);
+      deliver_events();
+      if (closed_) return true;
+      flush();
+      continue;
+    }
+    on_drained();
     deliver_events();
     if (closed_) return true;
-    flush();
+    const bool more = flush() && link_->is_readable();
+    if (!more && !anyone_lost_) return true;
   }
-  if (drained) on_drained();
-  deliver_events();
-  if (closed_) return true;
-  flush();
-  if (link_->is_readable() || !drained || !ready_.empty() || !events_.empty()) schedule_pump();
-  if (!blocked_.empty()) pump_later();
-  return drained;
+  return false;
 }
 
 void ZmqChannel::read_link_events() {
@@ -143,6 +162,7 @@ void ZmqChannel::deliver_events() {
 }
 
 void ZmqChannel::on_drained() {
+  anyone_lost_ = false;
   std::vector<PeerId> lost;
   for (const auto& [id, peer] : peers_)
     if (peer->lost) lost.push_back(id);
@@ -261,14 +281,19 @@ void ZmqChannel::queue_control(Peer& peer, OutFrame frame) {
   schedule_pump();
 }
 
-void ZmqChannel::flush() {
+/// True when anything was sent.
+bool ZmqChannel::flush() {
+  bool sent = false;
   while (!ready_.empty()) {
     Peer* peer = find(ready_.front());
     ready_.pop_front();
     if (peer == nullptr) continue;
     peer->ready = false;
-    if (send_next(*peer)) make_ready(*peer);
+    if (!send_next(*peer)) continue;
+    sent = true;
+    make_ready(*peer);
   }
+  return sent;
 }
 
 /// True when a frame was sent and another may follow.
@@ -280,7 +305,7 @@ bool ZmqChannel::send_next(Peer& peer) {
   }
   switch (link_->send(peer.route, *peer.stalled)) {
     case ZmqLink::Sent::full: blocked_.push_back(peer.id); return false;
-    case ZmqLink::Sent::gone: peer.lost = true; return false;
+    case ZmqLink::Sent::gone: peer.lost = anyone_lost_ = true; return false;
     case ZmqLink::Sent::yes: break;
   }
   count_sent(*peer.stalled);

@@ -93,13 +93,14 @@ class ZmqChannel : public Channel {
 
  private:
   bool pump();
+  bool turn();
   void handle(const ZmqLink::Packet& packet);
   void on_frame(Peer& peer, const ZmqLink::Packet& packet, const ParsedFrame& parsed);
   void on_payload(Peer& peer, const Frame& frame, std::uint64_t bytes);
   Reason on_control(Peer& peer, const Frame& frame, std::string& text);
   void deliver_events();
   void make_ready(Peer& peer);
-  void flush();
+  bool flush();
   bool send_next(Peer& peer);
   void count_sent(const OutFrame& frame);
   void count_link();
@@ -119,6 +120,9 @@ class ZmqChannel : public Channel {
   TimerId tick_timer_ = 0;
   TimerId backstop_timer_ = 0;
   bool pump_scheduled_ = false;
+  bool pumping_ = false;
+  bool anyone_lost_ = false;  // found out by sending
+  bool link_changed_ = true;  // the monitor may have something to say
   bool closed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // posted tasks hold it weakly
   std::unique_ptr<AsioExecutor::Watch> socket_watch_;

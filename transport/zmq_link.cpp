@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 
+#include <malloc.h>
 #include <zmq.hpp>
 
 namespace fedloom {
@@ -14,12 +15,23 @@ namespace {
 // Frames that may wait inside ZeroMQ per connection and side. Small: what waits longer waits with us, where
 // it is counted and bounded.
 constexpr int kHighWater = 64;
+constexpr int kIpcBuffer = 1 << 20;
 constexpr int kReconnectMs = 50;
 constexpr int kReconnectMaxMs = 2000;
 constexpr std::size_t kCopyBelow = 1024;  // not worth a free function
 constexpr int kWatched = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
                          ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                          ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+
+// ZeroMQ takes fresh memory for every part it receives. Left alone, the allocator gives chunks of this size
+// back to the system again and again, and the page faults of getting them anew cost more than the copying.
+// A setting of the process; the thresholds are those that glibc grows to by itself at most.
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
+}
 
 // A part that views `blob` and keeps it alive until ZeroMQ is done with it, on whatever thread that is.
 zmq::message_t view_part(const Blob& blob) {
@@ -51,10 +63,15 @@ struct ZmqLink::State {
   std::uint64_t handshakes = 0;
   bool connected = false;  // of a client
 
-  State(Role its_role, Tick linger) : context(1), socket(context, type(its_role)), role(its_role) {
+  State(Role its_role, Endpoint::Kind kind, Tick linger)
+      : context(1), socket(context, type(its_role)), role(its_role) {
+    keep_freed_memory();
     socket.set(zmq::sockopt::linger, static_cast<int>(linger / kMillisecond));
     socket.set(zmq::sockopt::sndhwm, kHighWater);
     socket.set(zmq::sockopt::rcvhwm, kHighWater);
+    // A unix socket holds what its sender's buffer holds, and does not grow it: a larger one means fewer
+    // switches between the two sides. tcp sizes its own as it goes.
+    if (kind == Endpoint::Kind::ipc) socket.set(zmq::sockopt::sndbuf, kIpcBuffer);
     socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMaxBodyBytes + kFrameHeaderBytes));
     if (role == Role::server) {
       socket.set(zmq::sockopt::router_mandatory, true);
@@ -94,7 +111,7 @@ struct ZmqLink::State {
 };
 
 ZmqLink::ZmqLink(Role role, const Endpoint& endpoint, Tick linger)
-    : state_(std::make_unique<State>(role, linger)) {
+    : state_(std::make_unique<State>(role, endpoint.kind, linger)) {
   state_->open(endpoint);
 }
 

@@ -80,7 +80,7 @@ TEST(TensorFile, CountsAreNotBelieved) {
   EXPECT_THAT(error_of(sealed(name_too_long)), HasSubstr("cut short"));
 
   for (const std::uint64_t floats :
-       {std::uint64_t{5}, std::uint64_t{1} << 62, (std::uint64_t{1} << 62) + 1}) {
+       {std::uint64_t{3}, std::uint64_t{5}, std::uint64_t{1} << 62, (std::uint64_t{1} << 62) + 1}) {
     std::string body = "FLTENS01";
     put<std::uint64_t>(body, 1);
     put<std::uint64_t>(body, 1);

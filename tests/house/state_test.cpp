@@ -66,38 +66,34 @@ std::size_t after_block(const std::string& code, std::size_t open) {
   return code.size();
 }
 
-// Variables at namespace scope: blocks are entered only when a namespace opens them.
-std::vector<Variable> namespace_variables(const std::string& code) {
-  static const std::regex opens_namespace("^(inline )?namespace\\b|^extern\\b$");
-  std::vector<Variable> found;
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i < code.size();) {
-    if (code[i] != ';' && code[i] != '{' && code[i] != '}' && code[i] != '=') {
+// One past the end of the statement whose first block or ';' or '=' is at `i`. A function ends with its body,
+// which may follow member initialisers in braces; anything else with a semicolon.
+std::size_t after_statement(const std::string& code, std::size_t i, bool function) {
+  while (i < code.size() && code[i] != ';') {
+    if (code[i] != '{') {
       ++i;
       continue;
     }
+    const bool initialiser = std::isalnum(static_cast<unsigned char>(code[i - 1])) != 0 || code[i - 1] == '_';
+    i = after_block(code, i);
+    if (function && !initialiser) return i;
+  }
+  return i + 1;
+}
+
+// Variables at namespace scope: blocks are entered only when a namespace opens them.
+std::vector<Variable> namespace_variables(const std::string& code) {
+  static const std::regex opens_namespace("^(inline )?namespace\\b|^extern$");
+  std::vector<Variable> found;
+  std::size_t begin = 0;
+  for (std::size_t i = code.find_first_of(";{}="); i < code.size(); i = code.find_first_of(";{}=", begin)) {
     const std::string text = squeezed(code.substr(begin, i - begin));
     const bool enters = code[i] == '{' && std::regex_search(text, opens_namespace);
-    if (code[i] != '}' && !enters) {
-      const std::string name = mutable_variable(text);
-      if (!name.empty()) found.push_back({name, i});
-      // To the end of the statement; a function ends with its block.
-      const bool function =
-          code[i] == '{' && text.find('(') != std::string::npos && text.find("= ") == std::string::npos;
-      while (i < code.size() && code[i] != ';') {
-        if (code[i] != '{') {
-          ++i;
-          continue;
-        }
-        i = after_block(code, i);
-        if (function) break;
-      }
-      if (function) {
-        begin = i;
-        continue;
-      }
-    }
-    begin = ++i;
+    begin = i + 1;
+    if (enters || code[i] == '}') continue;
+    const std::string name = mutable_variable(text);
+    if (!name.empty()) found.push_back({name, i});
+    begin = after_statement(code, i, code[i] == '{' && text.find('(') != std::string::npos);
   }
   return found;
 }
@@ -158,7 +154,7 @@ TEST(State, TheScanLeavesTheRestAlone) {
         "int f(int a = 3);", "int f() { int local = 0; return local; }", "class A { int member_ = 0; };",
         "using T = int;", "enum class E { a = 1 };", "template <class T>\nT zero() { return T{}; }",
         "// int counter = 0;\n", "struct S { static S make(); static constexpr int kA = 1; };",
-        "void f() { static const int k = g(); }", "A::A(int b) : b_{b} {}\nA::~A() = default;",
+        "void f() { static const int k = g(); }", "A::A(int b) : b_{b}, c_{1} {}\nA::~A() = default;",
         "#define X int x = 0;\n", "const char* k() { return \"int x;\"; }",
         "extern \"C\" int f(int x) { return x; }", "bool operator==(const A&, const A&) = default;"})
     EXPECT_TRUE(names(text).empty()) << text << " -> " << names(text).front();

@@ -46,7 +46,7 @@ TEST_P(SameBitsFully, WorkersTimesTransports) {
 }
 
 INSTANTIATE_TEST_SUITE_P(TwoStrategies, SameBitsFully, ::testing::Values("fedavg", "scaffold"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& instance) { return instance.param; });
 
 class SameBitsOfEach : public SameBits, public ::testing::WithParamInterface<std::string> {};
 
@@ -56,7 +56,7 @@ TEST_P(SameBitsOfEach, OneThreadAgainstThreeProcesses) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, SameBitsOfEach, ::testing::ValuesIn(AlgorithmRegistry::instance().names()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& instance) { return instance.param; });
 
 // Late, surplus and partial work are decided in virtual time, so they do not depend on the machine either.
 TEST_F(SameBits, WithStragglersOverSelectionAndDeadline) {

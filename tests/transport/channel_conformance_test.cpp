@@ -49,17 +49,17 @@ TEST_P(ChannelConformance, MessagesOfEverySizeArriveWholeAndAligned) {
   const auto add = [&](std::size_t head, const std::vector<std::size_t>& blobs) {
     sent.push_back(make_message(++type, head, blobs));
   };
-  add(0, {});                                     // nothing at all
-  add(5, {});                                     // a head alone
-  add(0, {0});                                    // an empty blob
-  add(17, {1, 0, 63, 64, 65});                    // odd sizes
-  add(40'000, {1000});                            // a head that would follow if the message were large
-  add(100'000, {});                               // a large head alone
-  add(3 * kMiB, {kMiB, 7});                       // a head of several chunks
-  add(10, {64 * 1024});                           // just too large for one frame
-  add(10, {5 * kMiB + 13});                       // many chunks
+  add(0, {});                                      // nothing at all
+  add(5, {});                                      // a head alone
+  add(0, {0});                                     // an empty blob
+  add(17, {1, 0, 63, 64, 65});                     // odd sizes
+  add(40'000, {1000});                             // a head that would follow if the message were large
+  add(100'000, {});                                // a large head alone
+  add(3 * kMiB, {kMiB, 7});                        // a head of several chunks
+  add(10, {64 * 1024});                            // just too large for one frame
+  add(10, {5 * kMiB + 13});                        // many chunks
   add(10, {kMiB, 0, 3, 70'000, 2 * kMiB + 1, 9});  // chunks that end and begin in odd places
-  add(10, std::vector<std::size_t>(4096, 33));    // more small blobs than fit one chunk's pieces
+  add(10, std::vector<std::size_t>(4096, 33));     // more small blobs than fit one chunk's pieces
   add(10, std::vector<std::size_t>(4096, 0));
   for (const Message& message : sent) server->channel->send(1, message);
   for (const Message& message : sent) client->channel->send(kServerPeer, message);
@@ -185,7 +185,8 @@ TEST_P(ChannelConformance, UploadsShareTheBudgetFairly) {
     widest = std::max(widest, done[peer] - least);
   }});
   for (const auto& client : clients)
-    for (std::size_t i = 0; i < kEach; ++i) client->channel->send(kServerPeer, {0, "", {Blob::allocate(kMiB)}});
+    for (std::size_t i = 0; i < kEach; ++i)
+      client->channel->send(kServerPeer, {0, "", {Blob::allocate(kMiB)}});
   ASSERT_TRUE(world.wait([&] { return total == kClients * kEach; }));
   EXPECT_LE(widest, 8U);
 }
@@ -251,7 +252,8 @@ TEST_P(ChannelConformance, MessagesAboveThePeersCapsAreRefusedBeforeTheyLeave) {
   client->channel->send(kServerPeer, make_message(2, 101));
   client->channel->send(kServerPeer, make_message(3, 0, {1, 1, 1}));
   client->channel->send(kServerPeer, make_message(4, 100, {kMiB - 101, 1}));
-  ASSERT_TRUE(world.wait([&] { return server->seen.messages.size() == 1 && client->seen.refusals.size() == 3; }));
+  ASSERT_TRUE(
+      world.wait([&] { return server->seen.messages.size() == 1 && client->seen.refusals.size() == 3; }));
   EXPECT_EQ(client->seen.refused(Reason::limit), 3U);
   EXPECT_EQ(server->seen.messages[0].second.type, 4);
 }
@@ -288,7 +290,8 @@ TEST_P(ChannelConformance, DisconnectTellsThePeerWhyAndItStaysAway) {
   EXPECT_EQ(server->seen.changes.back(), (Recorder::Change{1, PeerChange::left, Reason::late}));
   client->channel->send(kServerPeer, make_message(1, 1));
   other->channel->send(kServerPeer, make_message(2, 1));
-  ASSERT_TRUE(world.wait([&] { return server->seen.messages.size() == 1 && client->seen.refusals.size() == 1; }));
+  ASSERT_TRUE(
+      world.wait([&] { return server->seen.messages.size() == 1 && client->seen.refusals.size() == 1; }));
   EXPECT_EQ(server->seen.messages[0].first, 2U);
   EXPECT_EQ(client->seen.refused(Reason::disconnected), 1U);
   EXPECT_EQ(client->seen.joined(), 1U);
@@ -321,8 +324,8 @@ TEST_P(ChannelConformance, ClosingWithMuchToSendEnds) {
   auto client = joined_client(*server);
   for (std::uint16_t i = 0; i < 20; ++i) client->channel->send(kServerPeer, make_message(i, 0, {4 * kMiB}));
   client->channel->close();
-  client->channel->close();                                      // again is harmless
-  client->channel->send(kServerPeer, make_message(99, 1));       // and so is talking to a closed channel
+  client->channel->close();                                 // again is harmless
+  client->channel->send(kServerPeer, make_message(99, 1));  // and so is talking to a closed channel
   client->channel->disconnect(kServerPeer, Reason::none);
   ASSERT_TRUE(world.wait([&] { return server->seen.left() == 1; }));
   for (const auto& [peer, message] : server->seen.messages)

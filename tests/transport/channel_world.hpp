@@ -55,10 +55,14 @@ struct Recorder {
   void attach(Channel& channel) {
     channel.set_handlers(
         {.on_message = [this](PeerId peer, Message&& m) { messages.emplace_back(peer, std::move(m)); },
-         .on_peer = [this](PeerId peer, PeerChange change,
-                           Reason reason) { changes.push_back({peer, change, reason}); },
-         .on_refused = [this](PeerId peer, Reason reason,
-                              const std::string& text) { refusals.push_back({peer, reason, text}); }});
+         .on_peer =
+             [this](PeerId peer, PeerChange change, Reason reason) {
+               changes.push_back({peer, change, reason});
+             },
+         .on_refused =
+             [this](PeerId peer, Reason reason, const std::string& text) {
+               refusals.push_back({peer, reason, text});
+             }});
   }
   std::size_t joined() const {
     return static_cast<std::size_t>(std::ranges::count(changes, PeerChange::joined, &Change::change));
@@ -135,7 +139,8 @@ inline bool same(const Message& a, const Message& b) {
 }
 
 /// A message with `blobs` of these sizes.
-inline Message make_message(std::uint16_t type, std::size_t head, const std::vector<std::size_t>& blobs = {}) {
+inline Message make_message(std::uint16_t type, std::size_t head,
+                            const std::vector<std::size_t>& blobs = {}) {
   Message message{type, std::string(head, static_cast<char>('a' + type % 26)), {}};
   for (std::size_t i = 0; i < blobs.size(); ++i) message.blobs.push_back(pattern(blobs[i], type * 1000U + i));
   return message;

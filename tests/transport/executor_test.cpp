@@ -20,10 +20,10 @@ constexpr auto kStart = EventKind::client_start;
 
 // Vector des_event_order: total order (tick, priority, client id, task number).
 TEST(SimulatedExecutor, EventsHappenInTheirTotalOrder) {
-  std::vector<Event> unsorted{{8, kStart, 1, 0},      {8, kFinish, 2, 0},    {8, kAggregate, -1, 0},
-                              {5, kFinish, 0, 0},     {8, kFinish, 1, 3},    {8, kEvaluate, -1, 0},
+  std::vector<Event> unsorted{{8, kStart, 1, 0},  {8, kFinish, 2, 0}, {8, kAggregate, -1, 0},
+                              {5, kFinish, 0, 0}, {8, kFinish, 1, 3}, {8, kEvaluate, -1, 0},
                               {8, kStart, 0, 1}};
-  const std::vector<Event> sorted{{5, kFinish, 0, 0},    {8, kFinish, 1, 3},   {8, kFinish, 2, 0},
+  const std::vector<Event> sorted{{5, kFinish, 0, 0},     {8, kFinish, 1, 3},    {8, kFinish, 2, 0},
                                   {8, kAggregate, -1, 0}, {8, kEvaluate, -1, 0}, {8, kStart, 0, 1},
                                   {8, kStart, 1, 0}};
   std::mt19937 random(1);
@@ -82,7 +82,8 @@ TEST(SimulatedExecutor, AQueueThatIsWrittenAndReadGoesOnTheSame) {
     auto executor = std::make_unique<SimulatedExecutor>();
     executor->set_handler([&seen, raw = executor.get()](const Event& event) {
       seen.push_back(event);
-      if (event.task < 5) raw->schedule({event.tick + 1 + event.client, event.kind, event.client, event.task + 1});
+      if (event.task < 5)
+        raw->schedule({event.tick + 1 + event.client, event.kind, event.client, event.task + 1});
     });
     return executor;
   };

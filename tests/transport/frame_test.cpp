@@ -27,12 +27,13 @@ std::vector<std::byte> some_bytes(std::size_t size) {
 
 TEST(Frame, IsReadAsItWasWritten) {
   const auto body = some_bytes(1000);
-  const auto bytes = bytes_of({.kind = FrameKind::chunk, .flags = 3, .stream = 77, .offset = 1ULL << 40U}, body);
+  const auto bytes =
+      bytes_of({.kind = FrameKind::chunk, .flags = 3, .stream = 77, .offset = 1ULL << 40U}, body);
   ASSERT_EQ(bytes.size(), kFrameHeaderBytes + 1000);
   for (const bool in_two : {false, true}) {
     const std::span all(bytes);
-    const ParsedFrame parsed = in_two ? parse_frame(all.first(kFrameHeaderBytes), all.subspan(kFrameHeaderBytes))
-                                      : parse_frame(all);
+    const ParsedFrame parsed =
+        in_two ? parse_frame(all.first(kFrameHeaderBytes), all.subspan(kFrameHeaderBytes)) : parse_frame(all);
     ASSERT_EQ(parsed.reason, Reason::none) << parsed.text;
     EXPECT_EQ(parsed.frame.kind, FrameKind::chunk);
     EXPECT_EQ(parsed.frame.flags, 3);

@@ -14,15 +14,17 @@
 
 namespace fedloom::testing {
 
-/// Stands between clients and a server on 127.0.0.1; works on a thread-less loop of its own that `poll()` turns.
+/// Stands between clients and a server on 127.0.0.1; works on a thread-less loop of its own that `poll()`
+/// turns.
 class CountingRelay {
  public:
   explicit CountingRelay(std::uint16_t server_port)
-      : server_port_(server_port),
-        acceptor_(context_, {boost::asio::ip::address_v4::loopback(), 0}) {
+      : server_port_(server_port), acceptor_(context_, {boost::asio::ip::address_v4::loopback(), 0}) {
     accept();
   }
-  std::string endpoint() const { return "tcp://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()); }
+  std::string endpoint() const {
+    return "tcp://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port());
+  }
   /// Does what can be done now.
   void poll() { context_.poll(); }
   /// Drops every connection, as a network does; new ones are accepted.
@@ -66,12 +68,12 @@ class CountingRelay {
         [this, connection, from](const boost::system::error_code& error, std::size_t size) {
           if (error) return finish(*connection);
           bytes_[from] += size;
-          boost::asio::async_write(connection->ends[1 - from],
-                                   boost::asio::buffer(connection->buffers[from], size),
-                                   [this, connection, from](const boost::system::error_code& failed, std::size_t) {
-                                     if (failed) return finish(*connection);
-                                     forward(connection, from);
-                                   });
+          boost::asio::async_write(
+              connection->ends[1 - from], boost::asio::buffer(connection->buffers[from], size),
+              [this, connection, from](const boost::system::error_code& failed, std::size_t) {
+                if (failed) return finish(*connection);
+                forward(connection, from);
+              });
         });
   }
   static void finish(Connection& connection) {

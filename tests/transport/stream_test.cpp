@@ -18,7 +18,8 @@ struct Pair {
   explicit Pair(ChannelOptions options = {}, std::uint64_t budget = 64ULL << 20U, Greeting caps = kCaps)
       : memory(std::make_shared<ReceiveMemory>(budget, [] {})),
         out(options, caps),
-        in(std::make_unique<Inbound>(caps, memory, [this](OutFrame frame) { replies.push_back(std::move(frame)); })) {}
+        in(std::make_unique<Inbound>(caps, memory,
+                                     [this](OutFrame frame) { replies.push_back(std::move(frame)); })) {}
 
   Inbound::Outcome deliver(const OutFrame& frame) {
     wire_bytes += frame.size();
@@ -216,7 +217,8 @@ TEST(Stream, RandomFramesDoNoHarm) {
       if (kind == FrameKind::chunk) {
         body.resize(random() % 3000);
       } else {
-        append(body, MessageShape{1, static_cast<std::uint32_t>(random() % 50), {random() % 5000, random() % 100}});
+        append(body,
+               MessageShape{1, static_cast<std::uint32_t>(random() % 50), {random() % 5000, random() % 100}});
         body.resize(body.size() + random() % 60);
       }
       pair.in->on_frame({.kind = kind,

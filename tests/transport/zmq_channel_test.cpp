@@ -153,8 +153,10 @@ TEST_P(ZmqChannelTest, AClientOfAnotherVersionIsRefusedWithBothNumbers) {
   hello.first[4] = std::byte{2};
   newer.send(hello);
   ASSERT_TRUE(world.wait([&] { return server->seen.refused(Reason::version) == 1; }));
-  EXPECT_NE(server->seen.refusals[0].text.find("version 2"), std::string::npos) << server->seen.refusals[0].text;
-  EXPECT_NE(server->seen.refusals[0].text.find("version 1"), std::string::npos) << server->seen.refusals[0].text;
+  EXPECT_NE(server->seen.refusals[0].text.find("version 2"), std::string::npos)
+      << server->seen.refusals[0].text;
+  EXPECT_NE(server->seen.refusals[0].text.find("version 1"), std::string::npos)
+      << server->seen.refusals[0].text;
   std::vector<std::string> answer;
   ASSERT_TRUE(wait_polling([&] { return !(answer = newer.receive()).empty(); }));
   EXPECT_EQ(kind_of(answer[0]), FrameKind::refuse);
@@ -163,15 +165,18 @@ TEST_P(ZmqChannelTest, AClientOfAnotherVersionIsRefusedWithBothNumbers) {
 
 TEST_P(ZmqChannelTest, AServerOfAnotherVersionIsRefusedWithBothNumbers) {
   RawPeer server(zmq::socket_type::router);
-  const std::string endpoint = server.bind(GetParam() == "ipc" ? world.fresh_endpoint() : "tcp://127.0.0.1:*");
+  const std::string endpoint =
+      server.bind(GetParam() == "ipc" ? world.fresh_endpoint() : "tcp://127.0.0.1:*");
   auto client = world.client(endpoint);
   std::vector<std::string> hello;
   ASSERT_TRUE(wait_polling([&] { return !(hello = server.receive()).empty(); }));
   OutFrame welcome = make_frame({.kind = FrameKind::welcome}, encode(Greeting{1, 1, 1, 1}));
   welcome.first[4] = std::byte{9};
-  server.send({hello[0], std::string(reinterpret_cast<const char*>(welcome.first.data()), welcome.first.size())});
+  server.send(
+      {hello[0], std::string(reinterpret_cast<const char*>(welcome.first.data()), welcome.first.size())});
   ASSERT_TRUE(world.wait([&] { return client->seen.refused(Reason::version) == 1; }));
-  EXPECT_NE(client->seen.refusals[0].text.find("version 9"), std::string::npos) << client->seen.refusals[0].text;
+  EXPECT_NE(client->seen.refusals[0].text.find("version 9"), std::string::npos)
+      << client->seen.refusals[0].text;
   EXPECT_EQ(client->seen.joined(), 0U);
 }
 
@@ -187,7 +192,8 @@ TEST_P(ZmqChannelTest, ASilentPeerIsNoticed) {
 
 TEST_P(ZmqChannelTest, ASilentServerIsNoticedAndGreetedAgain) {
   RawPeer server(zmq::socket_type::router);
-  const std::string endpoint = server.bind(GetParam() == "ipc" ? world.fresh_endpoint() : "tcp://127.0.0.1:*");
+  const std::string endpoint =
+      server.bind(GetParam() == "ipc" ? world.fresh_endpoint() : "tcp://127.0.0.1:*");
   ChannelOptions options;
   options.heartbeat_interval = 10 * kMillisecond;
   options.heartbeat_timeout = 50 * kMillisecond;
@@ -296,7 +302,8 @@ class TcpTest : public ::testing::Test {
         [&] {
           relay.poll();
           if (done()) return true;
-          if (!std::exchange(ticking, true)) world.executor.after(100 * kMicrosecond, [&ticking] { ticking = false; });
+          if (!std::exchange(ticking, true))
+            world.executor.after(100 * kMicrosecond, [&ticking] { ticking = false; });
           return false;
         },
         kDeadline);
@@ -313,7 +320,7 @@ TEST_F(TcpTest, BytesThatAreNoZmtpDoNoHarm) {
     socket.connect({boost::asio::ip::address_v4::loopback(), port_of(*server->channel)});
     std::string bytes(1 + random() % 5000, ' ');
     for (char& c : bytes) c = static_cast<char>(random());
-    if (i % 4 == 0) bytes[0] = '\xff';                                   // looks like a greeting at first
+    if (i % 4 == 0) bytes[0] = '\xff';                                    // looks like a greeting at first
     if (i % 4 == 1) bytes = "GET / HTTP/1.1\r\nHost: somewhere\r\n\r\n";  // a lost browser
     boost::system::error_code ignored;
     boost::asio::write(socket, boost::asio::buffer(bytes), ignored);
@@ -379,14 +386,15 @@ TEST_F(TcpTest, ACutConnectionIsNoticedAtOnceAndJoinedAgain) {
   server->seen.messages.clear();
   client->channel->send(kServerPeer, make_message(9, 0, {kMiB}));
   server->channel->send(2, make_message(8, 0, {kMiB}));
-  ASSERT_TRUE(wait_with(relay, [&] { return client->seen.messages.size() == 1 && !server->seen.messages.empty(); }));
+  ASSERT_TRUE(
+      wait_with(relay, [&] { return client->seen.messages.size() == 1 && !server->seen.messages.empty(); }));
   EXPECT_TRUE(same(server->seen.messages[0].second, make_message(9, 0, {kMiB})));
   EXPECT_EQ(server->seen.messages[0].first, 2U);
 }
 
 TEST_F(TcpTest, EndpointsThatCannotBeAreUserErrors) {
-  for (const char* text : {"", "tcp", "http://x", "tcp://", "tcp://host", "tcp://:1", "tcp://h:x", "tcp://h:65536",
-                           "tcp://h:-1", "ipc://"})
+  for (const char* text : {"", "tcp", "http://x", "tcp://", "tcp://host", "tcp://:1", "tcp://h:x",
+                           "tcp://h:65536", "tcp://h:-1", "ipc://"})
     EXPECT_THROW(parse_endpoint(text, true), UserError) << text;
   EXPECT_THROW(parse_endpoint("ipc://" + std::string(200, 'x'), true), UserError);
   for (const char* text : {"tcp://host:0", "tcp://host:*", "tcp://*:5000"})

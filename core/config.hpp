@@ -103,6 +103,7 @@ class ConfigNode {
 struct ComponentSpec {
   std::string name;
   ConfigNode settings;  // the map without `name`; absent when there is none
+  std::string where;    // "exp.yaml:3:11: strategy", where the name was written; "" for a default
 
   ComponentSpec() = default;
   ComponentSpec(std::string chosen) : name(std::move(chosen)) {}  // NOLINT: a name is a whole spec

@@ -117,12 +117,14 @@ void convert(const ConfigNode& node, ComponentSpec& value) {
   if (node.is_scalar()) {
     value.name = node.text();
     value.settings = ConfigNode();
+    value.where = fmt::format("{}: {}", node.where(), node.path());
     return;
   }
   if (!node.is_map()) node.fail("expected a name, or a map with a name");
   const ConfigNode name = node.child("name");
   if (name.present()) {
     value.name = name.text();
+    value.where = fmt::format("{}: {}", name.where(), name.path());
   } else if (value.name.empty()) {
     node.fail("the map needs a 'name' that says which one");
   }

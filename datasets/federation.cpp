@@ -14,7 +14,7 @@ namespace fedloom {
 namespace {
 
 std::unique_ptr<DataSource> make_source(const ComponentSpec& spec) {
-  return DatasetRegistry::instance().find(spec.name, "data set", spec.settings.where()).make(spec.settings);
+  return DatasetRegistry::instance().find(spec.name, "data set", spec.where).make(spec.settings);
 }
 
 /// The centre's single client over a whole set.
@@ -64,7 +64,7 @@ Partition spread(const DataConfig& config, const SplitExamples& split, std::uint
   ComponentSpec spec = config.partition;
   if (spec.name == "auto") spec.name = all.groups.empty() ? "iid" : "natural";
   const auto partitioner = PartitionerRegistry::instance()
-                               .find(spec.name, "partitioner", spec.settings.where())
+                               .find(spec.name, "partitioner", spec.where)
                                .make(spec.settings);
   PartitionInput input;
   input.labels = all.labels;
@@ -79,7 +79,7 @@ Partition spread(const DataConfig& config, const SplitExamples& split, std::uint
 
 template <class RegistryType>
 std::string resolved_component(const ComponentSpec& spec, const RegistryType& registry, const char* kind) {
-  const auto& entry = registry.find(spec.name, kind, spec.settings.where());
+  const auto& entry = registry.find(spec.name, kind, spec.where);
   return fmt::format("name: {}\n{}", spec.name, entry.resolve(spec.settings));
 }
 

@@ -19,7 +19,7 @@ namespace {
 // an error here, before anything starts.
 template <class RegistryType>
 std::string resolve(const ComponentSpec& spec, const std::string& kind) {
-  const auto& entry = RegistryType::instance().find(spec.name, kind, kind);
+  const auto& entry = RegistryType::instance().find(spec.name, kind, spec.where);
   return fmt::format("name: {}\n{}", spec.name, entry.resolve(spec.settings));
 }
 

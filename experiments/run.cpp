@@ -103,7 +103,8 @@ void Session::prepare_folder() {
   const bool used = fs::exists(folder_ + "/events.jsonl");
   if (used && !options_.resume) {
     const bool finished = fs::exists(folder_ + "/summary.json");
-    if (!finished && !options_.out.empty())
+    const bool resumable = fs::exists(folder_ + "/checkpoints") && !fs::is_empty(folder_ + "/checkpoints");
+    if (resumable && !finished && !options_.out.empty())
       throw user_error("{}: holds an unfinished run; continue it with --resume, or give another --out", folder_);
     fs::remove_all(folder_ + "/checkpoints");
     fs::remove_all(folder_ + "/clients");
@@ -315,10 +316,10 @@ RunResult Session::run() {
                      config_.strategy.name);
   load_checkpoint();
   if (auto finished = finished_before()) return *std::move(finished);
+  make_channel();  // it may be refused, and then the folder is as it was
   make_sinks();
   write_file_atomically(folder_ + "/resolved.yaml", resolved_yaml(config_), false);
   write_file_atomically(folder_ + "/partition.json", partition_json(summarize(*parts_.data, 200)), false);
-  make_channel();
   evaluator_ = std::make_unique<Evaluator>(parts_.model, std::max(1U, std::thread::hardware_concurrency()));
   start_workers();
   if (options_.deployed && !options_.quiet)

@@ -152,6 +152,7 @@ void Fleet::remove_peer(PeerId id, const std::string& why) {
 }
 
 void Fleet::dismiss(const std::string& reason, bool failed) {
+  send_verdicts();
   for (const auto& [id, peer] : peers_) send(id, Goodbye{reason, failed});
 }
 
@@ -277,11 +278,22 @@ void Fleet::end(TaskId task, Verdict verdict, Reason reason) {
     Peer& holder = peers_.at(*peer);
     if (!it->second.update && holder.running > 0) --holder.running;
     holder.tasks.erase(task);
-    send(*peer, Verdicts{{{task, verdict, reason}}, {}});
+    tell(*peer, {task, verdict, reason});
   } else {
     std::erase(queue_, task);
   }
   tasks_.erase(it);
+}
+
+// A worker hears of a whole window's tasks in one message.
+void Fleet::tell(PeerId peer, const Verdicts::Entry& entry) {
+  if (verdicts_.empty()) executor_.post([this] { send_verdicts(); });
+  verdicts_[peer].entries.push_back(entry);
+}
+
+void Fleet::send_verdicts() {
+  for (const auto& [peer, verdicts] : std::exchange(verdicts_, {}))
+    if (peers_.contains(peer)) send(peer, verdicts);
 }
 
 void Fleet::forget(const std::vector<TaskId>& states) {

@@ -108,6 +108,8 @@ class Fleet {
   void assign(PeerId peer, Tracked& tracked);
   void wait_for_client(Tracked& tracked);
   void send_shared(PeerId peer, const std::string& name, Version version);
+  void tell(PeerId peer, const Verdicts::Entry& entry);
+  void send_verdicts();
   void fold_here(std::size_t at_least);
   void fold_at_workers();
   bool sum_complete() const;
@@ -132,6 +134,7 @@ class Fleet {
   PhaseSum sum_;
   std::uint64_t fold_number_ = 0;
   std::map<std::uint64_t, PendingFold> folds_;
+  std::map<PeerId, Verdicts> verdicts_;  // to be sent when the call at hand is done
   std::vector<ClientEvaluation> evaluations_;
   std::map<PeerId, std::set<ClientId>> evaluating_;
 };

@@ -63,7 +63,7 @@ struct ZmqLink::State {
   std::uint64_t handshakes = 0;
   bool connected = false;  // of a client
 
-  State(Role its_role, Endpoint::Kind kind, Tick linger)
+  State(Role its_role, const Endpoint& where, Tick linger)
       : context(1), socket(context, type(its_role)), role(its_role) {
     keep_freed_memory();
     socket.set(zmq::sockopt::linger, static_cast<int>(linger / kMillisecond));
@@ -71,7 +71,8 @@ struct ZmqLink::State {
     socket.set(zmq::sockopt::rcvhwm, kHighWater);
     // A unix socket holds what its sender's buffer holds, and does not grow it: a larger one means fewer
     // switches between the two sides. tcp sizes its own as it goes.
-    if (kind == Endpoint::Kind::ipc) socket.set(zmq::sockopt::sndbuf, kIpcBuffer);
+    if (where.kind == Endpoint::Kind::ipc) socket.set(zmq::sockopt::sndbuf, kIpcBuffer);
+    socket.set(zmq::sockopt::ipv6, where.address.starts_with('['));
     socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMaxBodyBytes + kFrameHeaderBytes));
     if (role == Role::server) {
       socket.set(zmq::sockopt::router_mandatory, true);
@@ -111,7 +112,7 @@ struct ZmqLink::State {
 };
 
 ZmqLink::ZmqLink(Role role, const Endpoint& endpoint, Tick linger)
-    : state_(std::make_unique<State>(role, endpoint.kind, linger)) {
+    : state_(std::make_unique<State>(role, endpoint, linger)) {
   state_->open(endpoint);
 }
 

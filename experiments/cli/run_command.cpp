@@ -13,9 +13,10 @@ namespace {
 struct RunArguments {
   std::string file;
   std::vector<std::string> overrides;
+  // Laid over the file as they are written, so that the file's checks are theirs.
   std::string transport;
-  std::uint64_t workers = 0;
-  std::uint64_t seed = 0;
+  std::string workers;
+  std::string seed;
   RunOptions options;
 };
 
@@ -50,17 +51,17 @@ void add_run_command(CLI::App& app, Action& action) {
   auto a = std::make_shared<RunArguments>();
   CLI::App* command = app.add_subcommand("run", "simulate a federation on this machine");
   add_common(*command, *a);
-  CLI::Option* workers = command->add_option("--workers", a->workers, "worker processes; default one per core");
+  CLI::Option* workers = command->add_option("--workers", a->workers, "worker processes; default one per core")->type_name("N");
   CLI::Option* transport = command->add_option("--transport", a->transport, "ipc (default), tcp, or inproc: threads only");
-  CLI::Option* seed = command->add_option("--seed", a->seed, "seed; the same as --set seed=N");
+  CLI::Option* seed = command->add_option("--seed", a->seed, "seed; the same as --set seed=N")->type_name("N");
   command->footer(
       "Example:\n  fedloom run experiments/quickstart.yaml --set rounds=3 --out runs/try\n\n"
       "Ctrl-C finishes the round, writes a checkpoint and exits with code 130; --resume goes on.\n"
       "The results do not depend on --workers or --transport, to the last bit.");
   command->callback([&action, a, workers, transport, seed] {
-    if (workers->count() > 0) a->overrides.push_back(fmt::format("runtime.workers={}", a->workers));
+    if (workers->count() > 0) a->overrides.push_back("runtime.workers=" + a->workers);
     if (transport->count() > 0) a->overrides.push_back("runtime.transport=" + a->transport);
-    if (seed->count() > 0) a->overrides.push_back(fmt::format("seed={}", a->seed));
+    if (seed->count() > 0) a->overrides.push_back("seed=" + a->seed);
     action = [a] { return run(*a); };
   });
 }

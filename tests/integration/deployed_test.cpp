@@ -27,7 +27,8 @@ void expect_equal(const RunSummary& deployed, const RunSummary& simulated) {
   EXPECT_EQ(deployed.final_test_accuracy, simulated.final_test_accuracy);
 }
 
-const Words kFew = set({"rounds=6", "evaluate.clients=2"});
+// Nothing may need a heartbeat to be noticed: here none comes in time.
+const Words kFew = set({"rounds=6", "evaluate.clients=2", "deploy.heartbeat=1h", "deploy.heartbeat_timeout=2h"});
 // Long enough that a kill after the first rounds comes well before the end.
 const Words kMany = set({"rounds=300", "evaluate.every=100", "checkpoint.every=20", "deploy.heartbeat=100ms"});
 

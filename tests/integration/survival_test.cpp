@@ -59,7 +59,7 @@ struct Reference {
   Seconds duration{};
 };
 
-class Chaos : public ::testing::Test {
+class SurvivingKills : public ::testing::Test {
  protected:
   // One strategy with state on clients and on the server, one with momentum on the server.
   void SetUp() override {
@@ -92,7 +92,7 @@ class Chaos : public ::testing::Test {
   std::vector<Reference> references_;
 };
 
-TEST_F(Chaos, AKilledWorkerChangesNothing) {
+TEST_F(SurvivingKills, AKilledWorkerChangesNothing) {
   std::uint64_t killed = 0;
   for (std::uint64_t trial = 0; trial < trials(); ++trial) {
     SCOPED_TRACE(::testing::Message() << "trial " << trial);
@@ -115,7 +115,7 @@ TEST_F(Chaos, AKilledWorkerChangesNothing) {
   EXPECT_GE(killed, trials() / 2) << "the kills came too late to mean anything";
 }
 
-TEST_F(Chaos, KillingEverythingAndResumingChangesNothing) {
+TEST_F(SurvivingKills, KillingEverythingAndResumingChangesNothing) {
   std::uint64_t killed = 0;
   for (std::uint64_t trial = 0; trial < trials(); ++trial) {
     SCOPED_TRACE(::testing::Message() << "trial " << trial);
@@ -273,11 +273,12 @@ TEST_F(Survival, ResumingWithAnotherExperimentIsRefused) {
 }
 
 TEST_F(Survival, AnUnfinishedRunIsNotOverwritten) {
-  const auto run = start(run_words(out(), kEndless));
+  const Words often = kEndless + set({"checkpoint.every=1"});
+  const auto run = start(run_words(out(), often));
   ASSERT_TRUE(wait_for_rounds(out(), 1));
   run->signal_group(SIGKILL);
   (void)run->wait();
-  const Ended ended = finish(run_words(out(), kEndless));
+  const Ended ended = finish(run_words(out(), often));
   EXPECT_EQ(ended.code, 2);
   EXPECT_NE(ended.err.find("--resume"), std::string::npos) << ended.err;
 }

@@ -436,8 +436,10 @@ TEST(DeployedFleet, ANewConnectionOfAClientReplacesTheOld) {
   first->hear<Task>(1);
   const auto second = world.client(1);
   second->hear<Task>(1);
-  ASSERT_TRUE(world.wait([&] { return first->is_gone(); }));
+  EXPECT_TRUE(first->hear<Goodbye>(1)[0].failed);  // the older one is told to end
   EXPECT_EQ(world.fleet->peer_count(), 1U);
+  first->say(whole_update({1, 1}));  // it has no say any more
+  ASSERT_TRUE(world.wait([&] { return world.log.refusals(Reason::malformed) == 1; }));
   second->say(whole_update({1, 1}));
   ASSERT_TRUE(world.wait([&] { return world.log.updates.size() == 1; }));
 }

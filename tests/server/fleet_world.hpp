@@ -27,7 +27,6 @@ class ScriptedPeer {
   }
   void say_raw(Message message) { node_->channel->send(kServerPeer, std::move(message)); }
   void die() { node_->channel->close(); }
-  bool is_gone() const { return node_->seen.left() > 0; }
 
   template <class T>
   std::vector<T> heard() const {

@@ -392,6 +392,17 @@ TEST_F(TcpTest, ACutConnectionIsNoticedAtOnceAndJoinedAgain) {
   EXPECT_EQ(server->seen.messages[0].first, 2U);
 }
 
+TEST_F(TcpTest, SpeaksIpv6WhereThereIsAny) {
+  std::unique_ptr<Node> server;
+  try {
+    server = world.server_at("tcp://[::1]:0");
+  } catch (const UserError& error) {
+    GTEST_SKIP() << "no IPv6 here: " << error.what();
+  }
+  auto client = world.client(server->channel->endpoint());
+  EXPECT_TRUE(world.wait([&] { return client->seen.joined() == 1; }));
+}
+
 TEST_F(TcpTest, EndpointsThatCannotBeAreUserErrors) {
   for (const char* text : {"", "tcp", "http://x", "tcp://", "tcp://host", "tcp://:1", "tcp://h:x",
                            "tcp://h:65536", "tcp://h:-1", "ipc://"})

@@ -1,0 +1,95 @@
+// The books of a ZeroMQ channel: who is a peer, how a conversation ends, and who has been silent too long.
+#include "transport/zmq_channel.hpp"
+
+namespace fedloom {
+
+// ---- peers ---------------------------------------------------------------------------------------------
+
+ZmqChannel::Peer* ZmqChannel::find(PeerId id) {
+  const auto found = peers_.find(id);
+  return found == peers_.end() ? nullptr : found->second.get();
+}
+
+ZmqChannel::Peer* ZmqChannel::find_route(const std::string& route) {
+  const auto found = routes_.find(route);
+  return found == routes_.end() ? nullptr : find(found->second);
+}
+
+ZmqChannel::Peer& ZmqChannel::add_peer(PeerId id, const ZmqLink::Packet& packet, const Greeting& theirs) {
+  auto peer = std::make_unique<Peer>();
+  peer->id = id;
+  peer->route = packet.route;
+  peer->descriptor = packet.descriptor;
+  peer->instance = theirs.instance;
+  peer->out = std::make_unique<Outbound>(options_, theirs);
+  peer->in = std::make_unique<Inbound>(greeting(), memory_, [this, raw = peer.get()](OutFrame frame) {
+    raw->progress = executor_.now();
+    queue_control(*raw, std::move(frame));
+  });
+  peer->heard = peer->progress = executor_.now();
+  routes_[peer->route] = id;
+  events_.push_back([this, id] { handlers_.on_peer(id, PeerChange::joined, Reason::none); });
+  return *(peers_[id] = std::move(peer));
+}
+
+void ZmqChannel::remove(Peer& peer, Reason reason, Farewell farewell, bool banned) {
+  if (farewell == Farewell::goodbye) {
+    while (send_next(peer)) {  // what the socket takes at once still leaves
+    }
+    send_loose(peer.route, notice_frame(FrameKind::goodbye, reason, "the other side ended the conversation"));
+  }
+  stats_.dropped_messages += peer.out->messages() + (peer.stalled && peer.stalled->completes ? 1 : 0);
+  routes_.erase(peer.route);
+  const std::unique_ptr<Peer> gone = std::move(peers_.extract(peer.id).mapped());
+  on_removed(*gone, banned);
+  gone->in.reset();
+  memory_->admit();  // what it held is free for those who wait
+  events_.push_back([this, id = gone->id, reason] { handlers_.on_peer(id, PeerChange::left, reason); });
+  schedule_pump();
+}
+
+Greeting ZmqChannel::greeting() const {
+  return {options_.instance, options_.max_message_bytes, options_.max_head_bytes, options_.max_blobs};
+}
+
+OutFrame ZmqChannel::notice_frame(FrameKind kind, Reason reason, const std::string& text) const {
+  return make_frame({.kind = kind}, encode(Notice{reason, text}));
+}
+
+// ---- liveness ------------------------------------------------------------------------------------------
+
+void ZmqChannel::tick() {
+  const Tick now = executor_.now();
+  // Time in which this thread was busy elsewhere is not the peers' silence.
+  if (const Tick pause = now - last_tick_ - options_.heartbeat_interval; pause > options_.heartbeat_interval)
+    forgive(pause);
+  last_tick_ = now;
+  tick_timer_ = executor_.after(options_.heartbeat_interval, [this] { tick(); });
+  const bool drained = pump();
+  if (closed_) return;
+  if (drained) expire();
+  on_tick();
+  schedule_pump();
+}
+
+void ZmqChannel::forgive(Tick pause) {
+  for (const auto& [id, peer] : peers_) {
+    peer->heard += pause;
+    peer->progress += pause;
+  }
+}
+
+void ZmqChannel::expire() {
+  const Tick now = executor_.now();
+  std::vector<std::pair<Peer*, Reason>> expired;
+  for (const auto& [id, peer] : peers_) {
+    if (now - peer->heard > options_.heartbeat_timeout) {
+      expired.emplace_back(peer.get(), Reason::disconnected);
+    } else if (peer->in->is_owed() && now - peer->progress > options_.stall_timeout) {
+      expired.emplace_back(peer.get(), Reason::late);
+    }
+  }
+  for (const auto& [peer, reason] : expired) on_expired(*peer, reason);
+}
+
+}  // namespace fedloom

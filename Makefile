@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help run build test bench chaos format format-check lint install clean deps deps-clang
+.PHONY: help run build test bench chaos format format-check lint lint-headers install clean deps deps-clang
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -38,7 +38,8 @@ help:
 	@echo 'make bench         the micro-benchmarks'
 	@echo 'make chaos         200 kills of a worker and 200 of everything: the same model every time'
 	@echo 'make format        clang-format over all sources (format-check only looks)'
-	@echo 'make lint          clang-tidy over all sources (FILES=… for some)'
+	@echo 'make lint          every header compiled on its own, clang-tidy over all sources (FILES=… for some)'
+	@echo 'make sanitize      tests under address, undefined-behaviour and thread sanitizers; make fuzz fuzzes'
 	@echo 'make install       program, headers and CMake files under PREFIX (/usr/local)'
 	@echo 'make deps          install the Debian packages that are missing; make clean removes build/'
 
@@ -81,10 +82,27 @@ format-check: deps-clang
 # clang-tidy reads how each file is compiled from the release build's compile_commands.json; FILES="a.cpp b.cpp"
 # looks at some. GCC's own warning options mean nothing to it.
 LINTED = $(or $(FILES),$(shell git ls-files '*.cpp' | grep -v -e '^tests/fuzz/' -e '^cmake/'))
-lint: deps-clang build
+lint: deps-clang lint-headers
 	@echo $(LINTED) | tr ' ' '\n' | xargs -n 1 -P $(JOBS) clang-tidy-14 -p build/release --quiet \
 	  --extra-arg=-Wno-unknown-warning-option \
 	  2> >(grep -v -e 'warnings generated' -e 'Suppressed' -e 'Use -header-filter' >&2)
+
+lint-headers: build
+	@cmake --build build/release -j $(JOBS) --target all_verify_interface_header_sets
+
+# Every test program but the slow ones under address and undefined-behaviour sanitizers, and the threaded
+# folders under the thread sanitizer.
+sanitize: deps-clang
+	@$(CONFIGURE) --preset asan
+	@cmake --build build/asan -j $(JOBS) --target test_core test_datasets test_algorithms test_transport test_client test_server
+	@ctest --test-dir build/asan --output-on-failure -j $(JOBS) -L '^(core|datasets|algorithms|transport|client|server)$$'
+	@$(CONFIGURE) --preset tsan
+	@cmake --build build/tsan -j $(JOBS) --target test_core test_transport test_client test_server
+	@ctest --test-dir build/tsan --output-on-failure -j $(JOBS) -L '^(core|transport|client|server)$$'
+
+fuzz: deps-clang
+	@$(CONFIGURE) --preset fuzz
+	@cmake --build build/fuzz -j $(JOBS) --target fuzz
 
 install: build
 	@cmake --install build/release --prefix $(PREFIX)

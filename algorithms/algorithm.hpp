@@ -1,4 +1,5 @@
 // Registration of an algorithm: its two halves under one name. Both read the same settings.
+// Not a base class: the halves share settings and a name, nothing else.
 #pragma once
 
 #include <memory>
@@ -30,8 +31,10 @@ struct RegisterAlgorithm : Registration<AlgorithmRegistry, Config> {
  private:
   template <class Half>
   static std::unique_ptr<Half> make(const Config& config) {
-    if constexpr (std::is_constructible_v<Half, const Config&>) return std::make_unique<Half>(config);
-    else return std::make_unique<Half>();
+    if constexpr (std::is_constructible_v<Half, const Config&>)
+      return std::make_unique<Half>(config);
+    else
+      return std::make_unique<Half>();
   }
 };
 

@@ -26,7 +26,8 @@ class LocalOnly : public Strategy {
     return {.keeps_client_state = true, .exchanges = false, .personal_models = true};
   }
 
-  std::optional<Phase> next_phase(const ServerState&, const WindowSums& window, const Recipe& base) const override {
+  std::optional<Phase> next_phase(const ServerState&, const WindowSums& window,
+                                  const Recipe& base) const override {
     if (!window.phases.empty()) return std::nullopt;
     Phase phase;
     phase.recipe = base;

@@ -23,7 +23,8 @@ class FedAvg : public Strategy {
   explicit FedAvg(const FedAvgConfig& config) : config_(config) {}
 
   std::map<std::string, double> advance(ServerState& state, const WindowSums& window) const override {
-    apply_mean_delta(state, exchanged(state.model.layout()), window.phase("train").slot("delta"), config_.server_lr);
+    apply_mean_delta(state, exchanged(state.model.layout()), window.phase("train").slot("delta"),
+                     config_.server_lr);
     return {};
   }
 
@@ -33,7 +34,8 @@ class FedAvg : public Strategy {
 
 const RegisterAlgorithm<FedAvgConfig, FedAvg> kFedAvg{
     {"fedavg", "weighted average of locally trained models",
-     "McMahan, Moore, Ramage, Hampson, Agüera y Arcas: Communication-Efficient Learning of Deep Networks from "
+     "McMahan, Moore, Ramage, Hampson, Agüera y Arcas: Communication-Efficient Learning of Deep Networks "
+     "from "
      "Decentralized Data, AISTATS 2017"}};
 
 }  // namespace

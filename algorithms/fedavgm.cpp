@@ -25,7 +25,8 @@ class FedAvgM : public Strategy {
   explicit FedAvgM(const FedAvgMConfig& config) : config_(config) {}
 
   void start(ServerState& state, const PopulationInfo&) const override {
-    state.slots["momentum"] = Tensor::zeros({static_cast<std::int64_t>(exchanged(state.model.layout()).size())});
+    state.slots["momentum"] =
+        Tensor::zeros({static_cast<std::int64_t>(exchanged(state.model.layout()).size())});
   }
 
   std::map<std::string, double> advance(ServerState& state, const WindowSums& window) const override {
@@ -53,7 +54,8 @@ class FedAvgM : public Strategy {
 
 const RegisterAlgorithm<FedAvgMConfig, FedAvgM> kFedAvgM{
     {"fedavgm", "FedAvg with momentum on the server",
-     "Hsu, Qi, Brown: Measuring the Effects of Non-Identical Data Distribution for Federated Visual Classification, "
+     "Hsu, Qi, Brown: Measuring the Effects of Non-Identical Data Distribution for Federated Visual "
+     "Classification, "
      "arXiv 1909.06335, 2019"}};
 
 }  // namespace

@@ -82,7 +82,8 @@ class FedOpt : public Strategy {
 };
 
 constexpr const char* kPaper =
-    "Reddi, Charles, Zaheer, Garrett, Rush, Konečný, Kumar, McMahan: Adaptive Federated Optimization, ICLR 2021";
+    "Reddi, Charles, Zaheer, Garrett, Rush, Konečný, Kumar, McMahan: Adaptive Federated Optimization, ICLR "
+    "2021";
 
 template <SecondMoment kRule>
 using Register = RegisterAlgorithm<FedOptConfig<kRule>, FedOpt<kRule>>;

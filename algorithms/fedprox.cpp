@@ -27,7 +27,8 @@ class FedProx : public Strategy {
   explicit FedProx(const FedProxConfig& config) : config_(config) {}
 
   std::map<std::string, double> advance(ServerState& state, const WindowSums& window) const override {
-    apply_mean_delta(state, exchanged(state.model.layout()), window.phase("train").slot("delta"), config_.server_lr);
+    apply_mean_delta(state, exchanged(state.model.layout()), window.phase("train").slot("delta"),
+                     config_.server_lr);
     return {};
   }
 
@@ -53,7 +54,8 @@ class ProximalObjective : public LocalObjective {
 
 const RegisterAlgorithm<FedProxConfig, FedProx, ProximalObjective> kFedProx{
     {"fedprox", "FedAvg with a proximal pull to the start model",
-     "Li, Sahu, Zaheer, Sanjabi, Talwalkar, Smith: Federated Optimization in Heterogeneous Networks, MLSys 2020"}};
+     "Li, Sahu, Zaheer, Sanjabi, Talwalkar, Smith: Federated Optimization in Heterogeneous Networks, MLSys "
+     "2020"}};
 
 }  // namespace
 }  // namespace fedloom

@@ -49,14 +49,13 @@ class BatchOrder {
   std::size_t next_;
 };
 
-void step(const LocalObjective& objective, TaskRun& run, std::span<const std::uint32_t> positions, Random& dropout,
-          FloatBuffer& logit_gradient) {
+void step(const LocalObjective& objective, TaskRun& run, std::span<const std::uint32_t> positions,
+          Random& dropout, FloatBuffer& logit_gradient) {
   const Batch batch = run.data->batch(positions);
   const std::span<const float> logits =
       run.model->forward(run.parameters, batch, *run.workspace, {.training = true, .random = &dropout});
   const std::span<float> dlogits(logit_gradient.data(), logits.size());
-  const LossSum sum =
-      objective.loss(run, logits, run.model->features(*run.workspace), batch, dlogits);
+  const LossSum sum = objective.loss(run, logits, run.model->features(*run.workspace), batch, dlogits);
   // Scaling the small logit gradient by 1/B makes backward's sum the mean over the batch.
   scale(dlogits.data(), dlogits.size(), 1.0F / static_cast<float>(batch.size));
   run.model->backward(run.parameters, batch, *run.workspace, dlogits, run.gradient, {});
@@ -71,14 +70,16 @@ void step(const LocalObjective& objective, TaskRun& run, std::span<const std::ui
 
 std::span<const float> TaskRun::shared_values(std::string_view name) const {
   const auto it = shared.find(name);
-  FEDLOOM_CHECK(it != shared.end(), "task {} of client {} came without '{}'", task->id.number, task->id.client, name);
+  FEDLOOM_CHECK(it != shared.end(), "task {} of client {} came without '{}'", task->id.number,
+                task->id.client, name);
   return it->second.values();
 }
 
 Tensor& TaskRun::kept_slot(const std::string& name, std::size_t size) {
   Tensor& slot = kept[name];
   if (slot.data.empty()) slot = Tensor::zeros({static_cast<std::int64_t>(size)});
-  FEDLOOM_CHECK(slot.data.size() == size, "kept slot '{}' has {} floats, not {}", name, slot.data.size(), size);
+  FEDLOOM_CHECK(slot.data.size() == size, "kept slot '{}' has {} floats, not {}", name, slot.data.size(),
+                size);
   return slot;
 }
 
@@ -96,7 +97,9 @@ LossSum LocalObjective::loss(TaskRun& run, std::span<const float> logits, std::s
 
 void LocalObjective::correct(TaskRun& /*run*/, std::span<float> /*gradient*/) const {}
 
-void LocalObjective::finish(TaskRun& run, Update& update) const { update.slots.push_back(delta_payload(run)); }
+void LocalObjective::finish(TaskRun& run, Update& update) const {
+  update.slots.push_back(delta_payload(run));
+}
 
 void train_locally(const LocalObjective& objective, TaskRun& run) {
   if (run.data->size() == 0) return;
@@ -106,7 +109,8 @@ void train_locally(const LocalObjective& objective, TaskRun& run) {
   Random dropout = run.random(Stream::dropout);
   FloatBuffer logit_gradient(batch_size * run.model->outputs());
   if (recipe.steps > 0) {
-    for (std::int64_t i = 0; i < recipe.steps; ++i) step(objective, run, order.next(), dropout, logit_gradient);
+    for (std::int64_t i = 0; i < recipe.steps; ++i)
+      step(objective, run, order.next(), dropout, logit_gradient);
     return;
   }
   for (std::int64_t epoch = 0; epoch < recipe.epochs; ++epoch) {
@@ -120,8 +124,8 @@ Payload delta_payload(const TaskRun& run) {
   Tensor delta = Tensor::zeros({static_cast<std::int64_t>(run.exchanged->size())});
   std::size_t packed = 0;
   for (const SliceSet::Run& slice : run.exchanged->runs()) {
-    subtract(run.parameters.data() + slice.offset, run.start.data() + slice.offset, delta.data.data() + packed,
-             slice.size);
+    subtract(run.parameters.data() + slice.offset, run.start.data() + slice.offset,
+             delta.data.data() + packed, slice.size);
     packed += slice.size;
   }
   return Payload::from("delta", std::move(delta));

@@ -37,17 +37,17 @@ struct TaskRun {
   LocalData* data = nullptr;
   Workspace* workspace = nullptr;
   Optimizer* optimizer = nullptr;
-  Recipe recipe;                                // the task's, possibly changed by begin()
-  std::uint64_t seed = 0;                       // of the experiment
+  Recipe recipe;           // the task's, possibly changed by begin()
+  std::uint64_t seed = 0;  // of the experiment
 
-  std::span<const float> start;                 // the model as it was sent, full layout
-  std::span<float> parameters;                  // the model being trained, full layout
-  std::span<float> gradient;                    // scratch, full layout
+  std::span<const float> start;                        // the model as it was sent, full layout
+  std::span<float> parameters;                         // the model being trained, full layout
+  std::span<float> gradient;                           // scratch, full layout
   std::map<std::string, Payload, std::less<>> shared;  // shared vectors by name, "model" included
-  TensorMap kept;                               // this client's slots; changed values are proposed as new
-  TensorMap scratch;                            // for the objective, forgotten after the task
+  TensorMap kept;     // this client's slots; changed values are proposed as new
+  TensorMap scratch;  // for the objective, forgotten after the task
 
-  std::uint64_t steps = 0;                      // optimizer steps taken
+  std::uint64_t steps = 0;  // optimizer steps taken
   double loss_sum = 0.0;
   std::uint64_t loss_count = 0;
 

@@ -1,4 +1,5 @@
 // Who takes part. A sampler says who, the pacer how many and when.
+// Each scheme is one file in samplers/; all are pure functions of the candidates and the keyed randomness.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ class Sampler {
  public:
   virtual ~Sampler() = default;
   /// At most `count` distinct eligible clients, ascending; fewer when there are not as many.
-  virtual std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t count, Random& random) const = 0;
+  virtual std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t count,
+                                       Random& random) const = 0;
 };
 
 using SamplerRegistry = Registry<std::unique_ptr<Sampler>>;

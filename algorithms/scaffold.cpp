@@ -24,7 +24,8 @@ struct ScaffoldConfig {
   bool weighted = true;
   template <class Visitor>
   void visit(Visitor& v) {
-    v("option", option, "how a client renews its control variate: 1 full gradient, 2 from the drift", between(1, 2));
+    v("option", option, "how a client renews its control variate: 1 full gradient, 2 from the drift",
+      between(1, 2));
     v("server_lr", server_lr, "step along the mean update", above(0));
     v("weighted", weighted, "mean of updates weighted by examples; false is the paper's uniform mean");
   }
@@ -91,7 +92,8 @@ class ControlledObjective : public LocalObjective {
     std::size_t packed = 0;
     for (const SliceSet::Run& slice : run.exchanged->runs()) {
       if (slice.role == Role::trained)
-        for (std::size_t i = 0; i < slice.size; ++i) gradient[slice.offset + i] += c[packed + i] - c_i[packed + i];
+        for (std::size_t i = 0; i < slice.size; ++i)
+          gradient[slice.offset + i] += c[packed + i] - c_i[packed + i];
       packed += slice.size;
     }
   }
@@ -157,7 +159,8 @@ class ControlledObjective : public LocalObjective {
 
 const RegisterAlgorithm<ScaffoldConfig, Scaffold, ControlledObjective> kScaffold{
     {"scaffold", "control variates that cancel client drift",
-     "Karimireddy, Kale, Mohri, Reddi, Stich, Suresh: SCAFFOLD: Stochastic Controlled Averaging for Federated "
+     "Karimireddy, Kale, Mohri, Reddi, Stich, Suresh: SCAFFOLD: Stochastic Controlled Averaging for "
+     "Federated "
      "Learning, ICML 2020"}};
 
 }  // namespace

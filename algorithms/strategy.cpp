@@ -12,7 +12,8 @@ const SlotSum& PhaseSum::slot(std::string_view name) const {
 }
 
 const PhaseSum& WindowSums::phase(std::string_view kind) const {
-  const auto it = std::find_if(phases.begin(), phases.end(), [&](const auto& entry) { return entry.first == kind; });
+  const auto it =
+      std::find_if(phases.begin(), phases.end(), [&](const auto& entry) { return entry.first == kind; });
   FEDLOOM_CHECK(it != phases.end(), "the window had no phase '{}'", kind);
   return it->second;
 }
@@ -36,8 +37,8 @@ void Strategy::fold(std::span<const Contribution> contributions, PhaseSum& sum) 
     terms.clear();
     for (const Contribution& contribution : contributions) {
       const Payload* payload = contribution.update->slot(name);
-      FEDLOOM_CHECK(payload != nullptr && payload->values().size() == slot.size(), "slot '{}' of client {}", name,
-                    contribution.update->id.client);
+      FEDLOOM_CHECK(payload != nullptr && payload->values().size() == slot.size(), "slot '{}' of client {}",
+                    name, contribution.update->id.client);
       terms.push_back({payload->values().data(), uniform ? 1 : contribution.weight});
     }
     slot.sum.add(terms);
@@ -50,7 +51,8 @@ TensorMap Strategy::serve(ServerState& /*state*/, const TensorMap& /*request*/) 
 }
 
 void apply_mean_delta(ServerState& state, const SliceSet& exchanged, const SlotSum& delta, double server_lr) {
-  FEDLOOM_CHECK(delta.size() == exchanged.size(), "{} sums for {} parameters", delta.size(), exchanged.size());
+  FEDLOOM_CHECK(delta.size() == exchanged.size(), "{} sums for {} parameters", delta.size(),
+                exchanged.size());
   const std::span<float> model = state.model.values();
   std::size_t packed = 0;
   for (const SliceSet::Run& run : exchanged.runs()) {
@@ -74,7 +76,7 @@ PhaseSum empty_sum(const Phase& phase, double largest_weight, double total_weigh
   for (const SlotSpec& slot : phase.slots) {
     const bool uniform = slot.weighting == Weighting::uniform;
     const FixedPointScale scale = uniform ? choose_scale(slot.range, 1.0, static_cast<double>(cohort))
-                                    : choose_scale(slot.range, largest_weight, total_weight);
+                                          : choose_scale(slot.range, largest_weight, total_weight);
     sum.slots.emplace(slot.name, SlotSum{FixedPointSum(slot.size, scale), 1.0, slot.weighting});
   }
   return sum;

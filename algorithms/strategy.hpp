@@ -34,11 +34,11 @@ struct ServerState {
 
 /// What a strategy needs from the engine or promises to it.
 struct Traits {
-  bool keeps_updates = false;      // advance() needs every update, not only sums (median, Krum)
-  bool keeps_client_state = false; // clients carry slots between their tasks
-  bool exchanges = true;           // false: clients never receive a model (local-only training)
-  bool personal_models = false;    // quality is measured on clients' own models (kept slot "model")
-  bool pools_data = false;         // one client holds everybody's data (centralised training)
+  bool keeps_updates = false;       // advance() needs every update, not only sums (median, Krum)
+  bool keeps_client_state = false;  // clients carry slots between their tasks
+  bool exchanges = true;            // false: clients never receive a model (local-only training)
+  bool personal_models = false;     // quality is measured on clients' own models (kept slot "model")
+  bool pools_data = false;          // one client holds everybody's data (centralised training)
 };
 
 /// One named vector that clients return and the server sums.

@@ -17,14 +17,16 @@ std::vector<FloatBuffer> updates_of(std::int64_t count, std::int64_t floats) {
 }
 
 void count_bytes(benchmark::State& state) {
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * state.range(0) * state.range(1) * 4);
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * state.range(0) * state.range(1) *
+                          4);
 }
 
 void fixed_point_fold(benchmark::State& state) {
   const auto updates = updates_of(state.range(0), state.range(1));
   std::vector<WeightedValues> terms;
   for (const FloatBuffer& update : updates) terms.push_back({update.data(), 600});
-  FixedPointSum sum(updates.front().size(), choose_scale(1024, 600, 600.0 * static_cast<double>(updates.size()) * 1e6));
+  FixedPointSum sum(updates.front().size(),
+                    choose_scale(1024, 600, 600.0 * static_cast<double>(updates.size()) * 1e6));
   for (auto _ : state) {
     sum.add(terms);
     benchmark::DoNotOptimize(sum.units().data());

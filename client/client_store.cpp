@@ -30,7 +30,8 @@ void MemoryClientStore::drop(ClientId client, std::uint32_t version) {
 DiskClientStore::DiskClientStore(std::string folder) : folder_(std::move(folder)) {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
-  if (error) throw user_error("{}: this folder for client state cannot be made: {}", folder_, error.message());
+  if (error)
+    throw user_error("{}: this folder for client state cannot be made: {}", folder_, error.message());
 }
 
 // 256 subfolders keep directories small when a hundred thousand clients have state.

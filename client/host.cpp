@@ -34,8 +34,8 @@ Blob units_blob(const FixedPointSum& sum) {
 
 }  // namespace
 
-ClientHost::ClientHost(Channel& channel, Executor& executor, Hello hello, WorldFactory make_world, Ended ended,
-                       Say say)
+ClientHost::ClientHost(Channel& channel, Executor& executor, Hello hello, WorldFactory make_world,
+                       Ended ended, Say say)
     : channel_(channel),
       executor_(executor),
       hello_(std::move(hello)),
@@ -112,9 +112,10 @@ void ClientHost::on_welcome(const Welcome& welcome) {
     return give_up(error.what());
   }
   if (world_->model->layout()->fingerprint() != welcome.layout) {
-    const std::string text = fmt::format("the model here has layout {:016x}, the server's {:016x}; use the same "
-                                         "build and plug-ins on both sides",
-                                         world_->model->layout()->fingerprint(), welcome.layout);
+    const std::string text = fmt::format(
+        "the model here has layout {:016x}, the server's {:016x}; use the same "
+        "build and plug-ins on both sides",
+        world_->model->layout()->fingerprint(), welcome.layout);
     pool_.reset();
     world_ = nullptr;
     return give_up(text);
@@ -135,7 +136,8 @@ void ClientHost::on_shared(Shared shared) {
   versions[shared.version] = std::move(shared.payload);
 }
 
-std::optional<SharedVectors> ClientHost::vectors_of(const std::vector<std::string>& names, Version version) const {
+std::optional<SharedVectors> ClientHost::vectors_of(const std::vector<std::string>& names,
+                                                    Version version) const {
   SharedVectors vectors;
   for (const std::string& name : names) {
     const auto versions = shared_.find(name);
@@ -177,7 +179,8 @@ void ClientHost::on_trained(const Task& task, Update update) {
     if (world_->strategy->traits().keeps_client_state) world_->store->drop(task.id.client, task.id.number);
     return;
   }
-  if (update.reason == Reason::failed) say_(fmt::format("task {} of client {}: {}", task.id.number, task.id.client, update.error));
+  if (update.reason == Reason::failed)
+    say_(fmt::format("task {} of client {}: {}", task.id.number, task.id.client, update.error));
   if (task.hold || deployed()) held_[task.id] = std::make_shared<const Update>(update);
   report(task, std::move(update));
 }
@@ -192,8 +195,8 @@ void ClientHost::on_fold(const Fold& fold) {
   for (const Fold::Term& term : fold.terms) {
     const auto it = held_.find(term.id);
     if (it == held_.end() || !can_sum(*it->second, fold))
-      return give_up(fmt::format("asked to sum task {} of client {}, which is not here in that form", term.id.number,
-                                 term.id.client));
+      return give_up(fmt::format("asked to sum task {} of client {}, which is not here in that form",
+                                 term.id.number, term.id.client));
     updates.push_back(it->second);
   }
   pool_->submit([this, fold, updates = std::move(updates)](LocalTrainer&) -> Executor::Task {
@@ -218,7 +221,8 @@ void ClientHost::on_verdicts(const Verdicts& verdicts) {
     if (entry.verdict != Verdict::accepted && world_->strategy->traits().keeps_client_state)
       world_->store->drop(entry.id.client, entry.id.number);
     if (deployed() && entry.verdict != Verdict::accepted)
-      say_(fmt::format("task {}: {} ({})", entry.id.number, to_string(entry.verdict), to_string(entry.reason)));
+      say_(fmt::format("task {}: {} ({})", entry.id.number, to_string(entry.verdict),
+                       to_string(entry.reason)));
   }
   if (world_)
     for (const TaskId& old : verdicts.forget) world_->store->drop(old.client, old.number);

@@ -27,7 +27,8 @@ class ClientHost {
   using Say = std::function<void(const std::string& text)>;
 
   /// `hello` is what the server is told; hello.capacity is the number of training threads.
-  ClientHost(Channel& channel, Executor& executor, Hello hello, WorldFactory make_world, Ended ended, Say say);
+  ClientHost(Channel& channel, Executor& executor, Hello hello, WorldFactory make_world, Ended ended,
+             Say say);
 
  private:
   bool deployed() const { return hello_.client.has_value(); }

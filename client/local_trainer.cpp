@@ -67,7 +67,8 @@ void LocalTrainer::prepare_start(const SharedVectors& shared) {
   }
   const std::span<const float> values = it->second.values();
   if (values.size() != exchanged_.size())
-    throw user_error("the model came with {} floats; this experiment exchanges {}", values.size(), exchanged_.size());
+    throw user_error("the model came with {} floats; this experiment exchanges {}", values.size(),
+                     exchanged_.size());
   exchanged_.scatter(values, start_);
 }
 
@@ -131,7 +132,8 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   return update;
 }
 
-ClientEvaluation LocalTrainer::evaluate(ClientId client, std::uint32_t kept_version, const SharedVectors& shared) {
+ClientEvaluation LocalTrainer::evaluate(ClientId client, std::uint32_t kept_version,
+                                        const SharedVectors& shared) {
   ExampleView view = world_->data->client_test(client);
   if (view.size() == 0) view = world_->data->test();
   prepare_start(shared);
@@ -141,7 +143,8 @@ ClientEvaluation LocalTrainer::evaluate(ClientId client, std::uint32_t kept_vers
     kept = world_->store->load(client, kept_version);
     if (const auto personal = kept.find("model"); personal != kept.end()) parameters = personal->second.data;
     if (parameters.size() != start_.size())
-      throw user_error("client {} keeps a model of {} floats, not {}", client, parameters.size(), start_.size());
+      throw user_error("client {} keeps a model of {} floats, not {}", client, parameters.size(),
+                       start_.size());
   }
   ClientEvaluation result;
   result.client = client;

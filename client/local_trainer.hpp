@@ -37,12 +37,12 @@ class GatheredData : public LocalData {
 /// What every trainer of a process shares; immutable while clients run.
 struct LocalWorld {
   std::shared_ptr<const Model> model;
-  std::shared_ptr<const Strategy> strategy;          // for the choice of slices
+  std::shared_ptr<const Strategy> strategy;  // for the choice of slices
   std::shared_ptr<const LocalObjective> objective;
   std::shared_ptr<const FederatedData> data;
   std::shared_ptr<ClientStore> store;
   std::function<std::unique_ptr<Optimizer>()> make_optimizer;
-  FloatBuffer initial;                               // the whole model before round 1
+  FloatBuffer initial;  // the whole model before round 1
   std::uint64_t seed = 0;
 };
 

@@ -10,8 +10,7 @@ TaskPool::TaskPool(std::shared_ptr<const LocalWorld> world, std::size_t threads,
   // Trainers are made before threads: a setting they refuse is then an exception here.
   std::vector<std::unique_ptr<LocalTrainer>> trainers;
   for (std::size_t i = 0; i < threads; ++i) trainers.push_back(std::make_unique<LocalTrainer>(world_));
-  for (auto& trainer : trainers)
-    threads_.emplace_back([this, mine = std::move(trainer)] { work(*mine); });
+  for (auto& trainer : trainers) threads_.emplace_back([this, mine = std::move(trainer)] { work(*mine); });
 }
 
 TaskPool::~TaskPool() {

@@ -120,8 +120,8 @@ std::string ConfigNode::where() const {
 
 void ConfigNode::fail(const std::string& message) const {
   const std::string place = where();
-  throw UserError(fmt::format("{}{}{}{}", place, place.empty() ? "" : ": ",
-                              path_.empty() ? "" : path_ + ": ", message));
+  throw UserError(
+      fmt::format("{}{}{}{}", place, place.empty() ? "" : ": ", path_.empty() ? "" : path_ + ": ", message));
 }
 
 ConfigNode ConfigNode::with_override(const std::string& assignment) const {

@@ -33,7 +33,8 @@ double parse_with_unit(const ConfigNode& node, const Unit (&units)[N], const cha
   std::string names;
   for (const Unit& candidate : units)
     if (*candidate.name != '\0') names += fmt::format("{}{}", names.empty() ? "" : ", ", candidate.name);
-  node.fail(fmt::format("expected an amount with a unit such as {}, found '{}'; units: {}", example, text, names));
+  node.fail(
+      fmt::format("expected an amount with a unit such as {}, found '{}'; units: {}", example, text, names));
 }
 
 template <class T>
@@ -50,7 +51,8 @@ void convert_integer(const ConfigNode& node, T& value, const char* what) {
   const auto [tail, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool whole = failure == std::errc{} && tail == text.data() + text.size() &&
                      number == std::floor(number) && std::abs(number) < 9e15;
-  if (!whole || (std::is_unsigned_v<T> && number < 0)) node.fail(fmt::format("expected {}, found '{}'", what, text));
+  if (!whole || (std::is_unsigned_v<T> && number < 0))
+    node.fail(fmt::format("expected {}, found '{}'", what, text));
   value = static_cast<T>(number);
 }
 
@@ -58,7 +60,8 @@ bool needs_quotes(const std::string& value) {
   if (value.empty()) return true;
   static const std::string special = ":#{}[],&*?|<>=!%@`\"'\n ";
   return value.find_first_of(special) != std::string::npos || value == "true" || value == "false" ||
-         value == "null" || value == "~" || value.front() == '-' || (value.front() >= '0' && value.front() <= '9');
+         value == "null" || value == "~" || value.front() == '-' ||
+         (value.front() >= '0' && value.front() <= '9');
 }
 
 }  // namespace
@@ -75,9 +78,12 @@ namespace config_detail {
 
 void convert(const ConfigNode& node, bool& value) {
   const std::string text = node.text();
-  if (text == "true" || text == "yes" || text == "on") value = true;
-  else if (text == "false" || text == "no" || text == "off") value = false;
-  else node.fail(fmt::format("expected true or false, found '{}'", text));
+  if (text == "true" || text == "yes" || text == "on")
+    value = true;
+  else if (text == "false" || text == "no" || text == "off")
+    value = false;
+  else
+    node.fail(fmt::format("expected true or false, found '{}'", text));
 }
 
 void convert(const ConfigNode& node, std::int64_t& value) { convert_integer(node, value, "a whole number"); }
@@ -97,7 +103,7 @@ void convert(const ConfigNode& node, double& value) {
 void convert(const ConfigNode& node, std::string& value) { value = node.text(); }
 
 void convert(const ConfigNode& node, Duration& value) {
-  static constexpr Unit kUnits[] = {{"ns", 1.0},   {"us", 1e3}, {"ms", 1e6},     {"s", 1e9},
+  static constexpr Unit kUnits[] = {{"ns", 1.0},   {"us", 1e3},   {"ms", 1e6},   {"s", 1e9},
                                     {"min", 6e10}, {"h", 3.6e12}, {"d", 8.64e13}};
   const double amount = parse_with_unit(node, kUnits, "30s");
   if (amount < 0 || amount > 9e18) node.fail(fmt::format("'{}' is not a usable duration", node.text()));
@@ -105,8 +111,8 @@ void convert(const ConfigNode& node, Duration& value) {
 }
 
 void convert(const ConfigNode& node, ByteSize& value) {
-  static constexpr Unit kUnits[] = {{"", 1.0},    {"B", 1.0},        {"kB", 1e3},         {"KB", 1e3},
-                                    {"MB", 1e6},  {"GB", 1e9},       {"TB", 1e12},        {"KiB", 1024.0},
+  static constexpr Unit kUnits[] = {{"", 1.0},          {"B", 1.0},           {"kB", 1e3},  {"KB", 1e3},
+                                    {"MB", 1e6},        {"GB", 1e9},          {"TB", 1e12}, {"KiB", 1024.0},
                                     {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
   const double amount = parse_with_unit(node, kUnits, "64MB");
   if (amount < 0 || amount > 9e18) node.fail(fmt::format("'{}' is not a usable size", node.text()));
@@ -141,8 +147,10 @@ std::string render(const std::string& value) {
   std::string quoted = "\"";
   for (const char c : value) {
     if (c == '"' || c == '\\') quoted += '\\';
-    if (c == '\n') quoted += "\\n";
-    else quoted += c;
+    if (c == '\n')
+      quoted += "\\n";
+    else
+      quoted += c;
   }
   return quoted + '"';
 }

@@ -1,4 +1,5 @@
 // What a data set tells a model before either sees an example.
+// It is all that models and data sets know of each other.
 #pragma once
 
 #include <cstdint>

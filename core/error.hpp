@@ -44,8 +44,7 @@ enum class Reason : std::uint8_t {
 
 std::string_view to_string(Reason reason);
 
-[[noreturn]] void check_failed(const char* file, int line, const char* condition,
-                               const std::string& detail);
+[[noreturn]] void check_failed(const char* file, int line, const char* condition, const std::string& detail);
 
 /// The candidate closest to `word` by edit distance, or "" when nothing is similar enough to suggest.
 template <class Range>
@@ -71,8 +70,8 @@ std::string nearest(std::string_view word, const Range& candidates) {
 }  // namespace fedloom
 
 /// Always on. The detail is a fmt format string with the values that broke the condition.
-#define FEDLOOM_CHECK(condition, ...)                                                       \
-  do {                                                                                      \
-    if (!(condition)) [[unlikely]]                                                          \
+#define FEDLOOM_CHECK(condition, ...)                                                      \
+  do {                                                                                     \
+    if (!(condition)) [[unlikely]]                                                         \
       ::fedloom::check_failed(__FILE__, __LINE__, #condition, ::fmt::format(__VA_ARGS__)); \
   } while (false)

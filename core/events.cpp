@@ -16,7 +16,9 @@ class JsonLine {
   explicit JsonLine(std::string_view type) { text_ = fmt::format("{{\"event\":\"{}\"", type); }
 
   JsonLine& field(std::string_view name, const std::string& value) { return raw(name, quote(value)); }
-  JsonLine& field(std::string_view name, std::string_view value) { return raw(name, quote(std::string(value))); }
+  JsonLine& field(std::string_view name, std::string_view value) {
+    return raw(name, quote(std::string(value)));
+  }
   JsonLine& field(std::string_view name, const char* value) { return raw(name, quote(value)); }
   JsonLine& field(std::string_view name, bool value) { return raw(name, value ? "true" : "false"); }
   JsonLine& field(std::string_view name, std::uint64_t value) { return raw(name, fmt::format("{}", value)); }
@@ -33,7 +35,8 @@ class JsonLine {
   }
   JsonLine& field(std::string_view name, const std::map<std::string, double>& values) {
     std::string list;
-    for (const auto& [key, value] : values) list += (list.empty() ? "" : ",") + quote(key) + ":" + number(value);
+    for (const auto& [key, value] : values)
+      list += (list.empty() ? "" : ",") + quote(key) + ":" + number(value);
     return raw(name, "{" + list + "}");
   }
   JsonLine& task(const TaskId& id) { return field("client", id.client).field("task", id.number); }
@@ -46,9 +49,12 @@ class JsonLine {
   static std::string quote(const std::string& value) {
     std::string quoted = "\"";
     for (const char c : value) {
-      if (c == '"' || c == '\\') quoted += {'\\', c};
-      else if (static_cast<unsigned char>(c) < 0x20) quoted += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-      else quoted += c;
+      if (c == '"' || c == '\\')
+        quoted += {'\\', c};
+      else if (static_cast<unsigned char>(c) < 0x20)
+        quoted += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+      else
+        quoted += c;
     }
     return quoted + '"';
   }
@@ -76,7 +82,11 @@ std::string json(const RunStarted& e) {
 }
 
 std::string json(const WindowOpened& e) {
-  return JsonLine("window_opened").field("window", e.window).field("tick", e.tick).field("version", e.version).done();
+  return JsonLine("window_opened")
+      .field("window", e.window)
+      .field("tick", e.tick)
+      .field("version", e.version)
+      .done();
 }
 
 std::string json(const TaskStarted& e) {
@@ -163,7 +173,9 @@ std::string json(const PeerChanged& e) {
       .done();
 }
 
-std::string json(const TaskRetried& e) { return JsonLine("task_retried").task(e.task).field("why", e.why).done(); }
+std::string json(const TaskRetried& e) {
+  return JsonLine("task_retried").task(e.task).field("why", e.why).done();
+}
 
 std::string json(const Refused& e) {
   return JsonLine("refused")

@@ -65,9 +65,9 @@ struct WindowClosed {
   std::uint64_t discarded = 0;
   std::uint64_t lost = 0;
   std::uint64_t cancelled = 0;
-  std::uint64_t bytes_up = 0;    // of this window
+  std::uint64_t bytes_up = 0;  // of this window
   std::uint64_t bytes_down = 0;
-  double train_loss = 0.0;       // example-weighted mean over accepted tasks
+  double train_loss = 0.0;                // example-weighted mean over accepted tasks
   std::map<std::string, double> metrics;  // what the strategy reports
 };
 
@@ -99,8 +99,8 @@ struct RunEnded {
   std::string model_hash;  // SHA-256 of the final float bits
 };
 
-using FederationEvent = std::variant<RunStarted, WindowOpened, TaskStarted, TaskEnded, WindowClosed, Evaluated,
-                                     ClientsEvaluated, RunEnded>;
+using FederationEvent = std::variant<RunStarted, WindowOpened, TaskStarted, TaskEnded, WindowClosed,
+                                     Evaluated, ClientsEvaluated, RunEnded>;
 
 // ---- the machine (run.jsonl) ----
 
@@ -141,7 +141,7 @@ struct MachineState {
   std::uint64_t client_trainings = 0;
   std::uint64_t socket_bytes_sent = 0;
   std::uint64_t socket_bytes_received = 0;
-  std::uint64_t resident_bytes = 0;  // of this process
+  std::uint64_t resident_bytes = 0;      // of this process
   std::uint64_t resident_bytes_all = 0;  // of all local processes of the run
 };
 

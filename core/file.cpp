@@ -1,4 +1,5 @@
-// POSIX calls where they matter: errors are told apart, data is synced when asked, names are swapped by rename.
+// POSIX calls where they matter: errors are told apart, data is synced when asked, names are swapped by
+// rename.
 #include "core/file.hpp"
 
 #include <cerrno>

@@ -1,4 +1,5 @@
 // Whole files: read at once, or written so that a reader sees all of the old or all of the new.
+// Files that grow record by record are experiments/sinks/output_file.hpp.
 #pragma once
 
 #include <string>

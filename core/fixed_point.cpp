@@ -67,7 +67,8 @@ std::uint32_t largest_bits(const float* values, std::size_t count) {
 }  // namespace
 
 FixedPointScale choose_scale(double range, double largest_weight, double total_weight) {
-  FEDLOOM_CHECK(range > 0 && largest_weight > 0 && total_weight >= largest_weight && std::isfinite(range * total_weight),
+  FEDLOOM_CHECK(range > 0 && largest_weight > 0 && total_weight >= largest_weight &&
+                    std::isfinite(range * total_weight),
                 "range {}, largest weight {}, total weight {}", range, largest_weight, total_weight);
   const int for_terms = kTermBits - 1 - std::ilogb(range * largest_weight);
   const int for_total = kTotalBits - 1 - std::ilogb(range * total_weight);

@@ -14,8 +14,8 @@ namespace fedloom {
 
 /// The scale of one sum, chosen when a window opens.
 struct FixedPointScale {
-  int exponent = 0;     // one unit is 2^-exponent
-  double range = 0.0;   // largest |value| a contribution may hold
+  int exponent = 0;    // one unit is 2^-exponent
+  double range = 0.0;  // largest |value| a contribution may hold
 
   template <class Archive>
   void serialize(Archive& archive) {

@@ -20,8 +20,8 @@ std::string_view to_string(Role role) {
 }
 
 const Slice* Layout::find(std::string_view name) const {
-  const auto it = std::find_if(slices_.begin(), slices_.end(),
-                               [&](const Slice& slice) { return slice.name == name; });
+  const auto it =
+      std::find_if(slices_.begin(), slices_.end(), [&](const Slice& slice) { return slice.name == name; });
   return it == slices_.end() ? nullptr : &*it;
 }
 
@@ -76,7 +76,8 @@ void SliceSet::append(const Slice& slice) {
 void SliceSet::gather(std::span<const float> full, std::span<float> packed) const {
   FEDLOOM_CHECK(packed.size() == size_, "{} floats for a choice of {}", packed.size(), size_);
   auto out = packed.begin();
-  for (const Run& run : runs_) out = std::copy_n(full.begin() + static_cast<std::ptrdiff_t>(run.offset), run.size, out);
+  for (const Run& run : runs_)
+    out = std::copy_n(full.begin() + static_cast<std::ptrdiff_t>(run.offset), run.size, out);
 }
 
 void SliceSet::scatter(std::span<const float> packed, std::span<float> full) const {

@@ -112,9 +112,7 @@ class ParameterVector {
   std::span<float> values() { return values_; }
   std::span<const float> values() const { return values_; }
   std::span<float> view(const Slice& slice) { return values().subspan(slice.offset, slice.size); }
-  std::span<const float> view(const Slice& slice) const {
-    return values().subspan(slice.offset, slice.size);
-  }
+  std::span<const float> view(const Slice& slice) const { return values().subspan(slice.offset, slice.size); }
   std::span<float> view(std::string_view name) { return view(layout_->at(name)); }
   std::span<const float> view(std::string_view name) const { return view(layout_->at(name)); }
 

@@ -9,7 +9,8 @@ namespace fedloom {
 namespace {
 
 const Payload* find(const std::vector<Payload>& payloads, std::string_view name) {
-  const auto it = std::find_if(payloads.begin(), payloads.end(), [&](const Payload& p) { return p.name == name; });
+  const auto it =
+      std::find_if(payloads.begin(), payloads.end(), [&](const Payload& p) { return p.name == name; });
   return it == payloads.end() ? nullptr : &*it;
 }
 

@@ -50,9 +50,9 @@ struct Hello {
   std::string name;
   std::string build;  // kVersion of the peer
   std::string cpu;
-  std::uint32_t capacity = 1;         // tasks it can run at a time
-  std::optional<ClientId> client;     // set by a deployed client
-  std::uint64_t examples = 0;         // of a deployed client
+  std::uint32_t capacity = 1;      // tasks it can run at a time
+  std::optional<ClientId> client;  // set by a deployed client
+  std::uint64_t examples = 0;      // of a deployed client
   std::int64_t process = 0;
 };
 
@@ -74,12 +74,12 @@ struct Task {
   TaskId id;
   WindowId window = 0;
   std::string kind = "train";
-  Version version = 0;                // of the shared vectors it starts from
-  std::vector<std::string> shared;    // their names; "model" first
+  Version version = 0;              // of the shared vectors it starts from
+  std::vector<std::string> shared;  // their names; "model" first
   Recipe recipe;
-  std::uint32_t kept_version = 0;     // task number that last committed this client's state; 0 = none
-  bool hold = false;                  // keep the update and wait for Fold
-  std::vector<Payload> extras;        // for this task alone
+  std::uint32_t kept_version = 0;  // task number that last committed this client's state; 0 = none
+  bool hold = false;               // keep the update and wait for Fold
+  std::vector<Payload> extras;     // for this task alone
 
   const Payload* extra(std::string_view name) const;
 };
@@ -98,11 +98,11 @@ struct Update {
   std::string error;             // for people, when it failed
   std::uint64_t examples = 0;
   std::uint64_t steps = 0;
-  double loss_sum = 0.0;         // over all examples seen in training
+  double loss_sum = 0.0;  // over all examples seen in training
   std::uint64_t loss_count = 0;
   std::map<std::string, double> scalars;
   std::vector<SlotReport> reports;
-  std::vector<Payload> slots;    // empty when held
+  std::vector<Payload> slots;  // empty when held
 
   const Payload* slot(std::string_view name) const;
 };

@@ -13,16 +13,16 @@ namespace fedloom {
 
 /// What randomness is used for. Each purpose has its own stream, so adding one never shifts another.
 enum class Stream : std::uint32_t {
-  init = 1,       // model weights
-  partition = 2,  // splitting data over clients
-  sampling = 3,   // who takes part
-  data_order = 4, // mini-batch shuffling
+  init = 1,        // model weights
+  partition = 2,   // splitting data over clients
+  sampling = 3,    // who takes part
+  data_order = 4,  // mini-batch shuffling
   dropout = 5,
   duration = 6,
   availability = 7,
-  noise = 8,      // differential privacy
+  noise = 8,  // differential privacy
   compress = 9,
-  dataset = 10,   // synthetic data
+  dataset = 10,  // synthetic data
   attack = 11,
   strategy = 12,
   network = 13,

@@ -63,9 +63,8 @@ Partition spread(const DataConfig& config, const SplitExamples& split, std::uint
   const LabelsAndGroups all = labels_and_groups(split);
   ComponentSpec spec = config.partition;
   if (spec.name == "auto") spec.name = all.groups.empty() ? "iid" : "natural";
-  const auto partitioner = PartitionerRegistry::instance()
-                               .find(spec.name, "partitioner", spec.where)
-                               .make(spec.settings);
+  const auto partitioner =
+      PartitionerRegistry::instance().find(spec.name, "partitioner", spec.where).make(spec.settings);
   PartitionInput input;
   input.labels = all.labels;
   input.classes = split.train->spec().classes;

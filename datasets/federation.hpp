@@ -1,4 +1,5 @@
 // From the `data:` part of an experiment to clients with data.
+// The one entry for programs; sources, splits and partitioners stand behind it.
 #pragma once
 
 #include <cstdint>

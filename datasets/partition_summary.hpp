@@ -1,4 +1,5 @@
 // How a partition fell, as numbers (for the report's picture) and as text (for `fedloom data show`).
+// It looks at labels only and draws with plain characters; the report draws its own picture.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
 // A federation over one store of examples: index lists in one array, whatever the number of clients.
+// Generated federations, whose clients have no common store, are synthetic.hpp.
 #pragma once
 
 #include <cstdint>

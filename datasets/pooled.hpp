@@ -1,4 +1,5 @@
 // Everybody's training data in one place: the centralised baseline over any federation.
+// Not a partitioner: it undoes what one did.
 #pragma once
 
 #include <memory>

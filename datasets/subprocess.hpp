@@ -1,4 +1,5 @@
 // Running another program and waiting for it: no shell, arguments as a list, no standard input.
+// No shell is involved, so nothing in an argument is ever interpreted.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,5 @@
 // Rows of floats in memory: CSV files and generated data.
+// Images, which keep their bytes, are image_examples.hpp.
 #pragma once
 
 #include <cstdint>

@@ -25,7 +25,8 @@ Evaluator::Evaluator(std::shared_ptr<const Model> model, std::size_t threads) : 
   for (std::size_t i = 0; i < threads; ++i) lanes_.push_back(std::make_shared<Lane>());
 }
 
-std::optional<EvaluationResult> Evaluator::evaluate(std::span<const float> parameters, const ExampleView& view) {
+std::optional<EvaluationResult> Evaluator::evaluate(std::span<const float> parameters,
+                                                    const ExampleView& view) {
   if (view.size() == 0) return std::nullopt;
   const DataSpec& spec = view.examples->spec();
   const auto width = static_cast<std::size_t>(spec.width());
@@ -54,7 +55,7 @@ std::optional<EvaluationResult> Evaluator::evaluate(std::span<const float> param
     const std::span<const float> logits = model_->forward(parameters, batch, *lane.workspace, {});
     sums[piece] = softmax_cross_entropy(logits, lane.labels, model_->outputs());
   };
-#pragma omp parallel for schedule(dynamic) num_threads(static_cast<int>(lanes_.size()))
+#pragma omp parallel for schedule(dynamic) num_threads(static_cast <int>(lanes_.size()))
   for (std::size_t piece = 0; piece < pieces; ++piece)
     evaluate_piece(piece, *lanes_[static_cast<std::size_t>(omp_get_thread_num())]);
 

@@ -41,7 +41,8 @@ Experiment read(const ConfigNode& root) {
 
 Experiment load_experiment(const std::string& file, const std::vector<std::string>& overrides) {
   ConfigNode root = ConfigNode::from_file(file);
-  if (!root.is_map()) throw user_error("{}: holds no experiment; expected keys such as data, model, strategy", file);
+  if (!root.is_map())
+    throw user_error("{}: holds no experiment; expected keys such as data, model, strategy", file);
   for (const std::string& assignment : overrides) root = root.with_override(assignment);
   Experiment experiment = read(root);
   experiment.folder = std::filesystem::absolute(file).parent_path().string();

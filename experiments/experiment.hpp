@@ -32,7 +32,8 @@ struct TrainConfig {
     v.alias("learning_rate", "lr");
     v("lr", lr, "learning rate of local steps", above(0));
     v("lr_decay", lr_decay, "factor on lr after every round", between(1e-6, 1));
-    v("optimizer", optimizer, "local optimizer: a name from `fedloom list optimizers`, or a map with its settings");
+    v("optimizer", optimizer,
+      "local optimizer: a name from `fedloom list optimizers`, or a map with its settings");
   }
 };
 
@@ -43,7 +44,8 @@ struct StragglerConfig {
 
   template <class Visitor>
   void visit(Visitor& v) {
-    v("fraction", fraction, "share of tasks that do a random number of epochs below the full one", between(0, 1));
+    v("fraction", fraction, "share of tasks that do a random number of epochs below the full one",
+      between(0, 1));
     v("policy", policy, "keep: use their partial work (FedProx); drop: discard it as late (FedAvg)",
       one_of({"keep", "drop"}));
   }
@@ -60,7 +62,8 @@ struct EvaluateConfig {
   void visit(Visitor& v) {
     v.alias("eval_every", "every");
     v("every", every, "evaluate after every this many rounds; 0 only at the end");
-    v("on", on, "the split that is evaluated; tune on validation, report on test", one_of({"test", "validation"}));
+    v("on", on, "the split that is evaluated; tune on validation, report on test",
+      one_of({"test", "validation"}));
     v("clients", clients, "evaluate this many clients on their own held-out data as well");
     v("target_accuracy", target_accuracy, "accuracy (share) to reach; 0 is none", between(0, 1));
     v("stop_at_target", stop_at_target, "end the run when the target is reached");
@@ -143,7 +146,8 @@ struct ExperimentConfig {
     v("model", model, "a name from `fedloom list models`, or a map with its settings");
     v("strategy", strategy, "a name from `fedloom list strategies`, or a map with its settings");
     v("train", train, "local training on clients");
-    v("pacer", pacer, "when rounds start and close: a name from `fedloom list pacers`, or a map with its settings");
+    v("pacer", pacer,
+      "when rounds start and close: a name from `fedloom list pacers`, or a map with its settings");
     v("sampler", sampler, "who takes part: a name from `fedloom list samplers`");
     v("stragglers", stragglers, "clients that finish only part of their work");
     v("evaluate", evaluate, "when and on what the model is evaluated");

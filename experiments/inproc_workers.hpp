@@ -14,8 +14,8 @@ namespace fedloom {
 
 class InprocWorkers {
  public:
-  InprocWorkers(const std::string& endpoint, const ChannelOptions& options, std::size_t workers, std::size_t threads,
-                std::shared_ptr<const LocalWorld> world);
+  InprocWorkers(const std::string& endpoint, const ChannelOptions& options, std::size_t workers,
+                std::size_t threads, std::shared_ptr<const LocalWorld> world);
   /// Waits for them; they end when the server has said goodbye or closed.
   ~InprocWorkers();
 

@@ -26,7 +26,8 @@ std::string how_it_ended(int status) {
 
 }  // namespace
 
-WorkerLauncher::WorkerLauncher(std::vector<std::string> arguments, std::size_t count) : arguments_(std::move(arguments)) {
+WorkerLauncher::WorkerLauncher(std::vector<std::string> arguments, std::size_t count)
+    : arguments_(std::move(arguments)) {
   for (std::size_t i = 0; i < count; ++i) processes_.push_back(start());
 }
 
@@ -71,7 +72,8 @@ void WorkerLauncher::watch(const Died& died) {
     const std::string how = how_it_ended(status);
     died(process, how);
     // Exit code 2 is a user error that the worker has already explained: doing it again helps nobody.
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 2) throw user_error("a worker could not start (see above)");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+      throw user_error("a worker could not start (see above)");
     const std::size_t patience = 4 * processes_.size() + 4;
     if (++deaths_ > patience)
       throw user_error("workers keep dying ({} in one round); the last one: {}", deaths_, how);

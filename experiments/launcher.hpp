@@ -1,10 +1,11 @@
 // Worker processes: started, watched, started again when they die, and never outliving their parent.
+// It knows processes and exit codes, nothing of what workers do.
 #pragma once
 
+#include <sys/types.h>
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace fedloom {

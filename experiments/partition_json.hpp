@@ -1,4 +1,5 @@
 // The partition of a run as the report reads it.
+// The numbers are datasets/partition_summary.hpp.
 #pragma once
 
 #include <string>

@@ -51,7 +51,8 @@ int run_worker(const std::string& endpoint, const std::string& name, const std::
   hello.process = getpid();
   return serve(*channel, executor, hello, [&](const std::string& text) {
     const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
-    return make_world(config, build_components(config, data_dir, 1.0), std::make_shared<DiskClientStore>(store_dir));
+    return make_world(config, build_components(config, data_dir, 1.0),
+                      std::make_shared<DiskClientStore>(store_dir));
   });
 }
 
@@ -85,7 +86,8 @@ int run_client(const ClientOptions& options) {
   const auto channel = make_client_channel(options.connect, executor, channel_options);
   return serve(*channel, executor, hello, [&](const std::string& text) {
     ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
-    return make_world(config, build_components(config, data, 1e9), std::make_shared<DiskClientStore>(options.state_dir));
+    return make_world(config, build_components(config, data, 1e9),
+                      std::make_shared<DiskClientStore>(options.state_dir));
   });
 }
 

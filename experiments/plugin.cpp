@@ -28,8 +28,8 @@ std::string built_against(const std::string& file) {
 void load_plugin(const std::string& file) {
   const std::string version = built_against(file);
   if (version != kAbi)
-    throw user_error("{}: was built against fedloom '{}', this is '{}'; rebuild it against this version", file, version,
-                     kAbi);
+    throw user_error("{}: was built against fedloom '{}', this is '{}'; rebuild it against this version",
+                     file, version, kAbi);
   if (dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr)
     throw user_error("{}: cannot be loaded: {}", file, dlerror());
 }

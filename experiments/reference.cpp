@@ -19,7 +19,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string escaped(std::string text) {
-  for (std::size_t at = text.find('|'); at != std::string::npos; at = text.find('|', at + 2)) text.insert(at, "\\");
+  for (std::size_t at = text.find('|'); at != std::string::npos; at = text.find('|', at + 2))
+    text.insert(at, "\\");
   return text;
 }
 
@@ -27,8 +28,8 @@ std::string table(const std::vector<FieldDoc>& rows) {
   if (rows.empty()) return "No settings.\n";
   std::string text = "| key | type | default | meaning | allowed |\n|---|---|---|---|---|\n";
   for (const FieldDoc& row : rows)
-    text += fmt::format("| `{}` | {} | `{}` | {} | {} |\n", row.name, row.type, row.default_value, escaped(row.doc),
-                        row.bounds);
+    text += fmt::format("| `{}` | {} | `{}` | {} | {} |\n", row.name, row.type, row.default_value,
+                        escaped(row.doc), row.bounds);
   return text;
 }
 
@@ -52,8 +53,11 @@ Json component_schema() {
     Json properties;
     properties["name"] = {{"const", name}};
     for (const FieldDoc& field : entry.fields) properties[field.name] = {{"description", field.doc}};
-    choices.push_back({{"type", "object"}, {"description", entry.about.summary}, {"properties", properties},
-                       {"required", {"name"}}, {"additionalProperties", false}});
+    choices.push_back({{"type", "object"},
+                       {"description", entry.about.summary},
+                       {"properties", properties},
+                       {"required", {"name"}},
+                       {"additionalProperties", false}});
   }
   return {{"oneOf", choices}};
 }
@@ -62,10 +66,14 @@ Json field_schema(const FieldDoc& field) {
   const bool list = field.type.starts_with("list of ");
   const std::string type = list ? field.type.substr(8) : field.type;
   Json json;
-  if (type == "integer") json["type"] = "integer";
-  else if (type == "number") json["type"] = "number";
-  else if (type == "true/false") json["type"] = "boolean";
-  else if (type == "text" || type == "duration") json["type"] = "string";
+  if (type == "integer")
+    json["type"] = "integer";
+  else if (type == "number")
+    json["type"] = "number";
+  else if (type == "true/false")
+    json["type"] = "boolean";
+  else if (type == "text" || type == "duration")
+    json["type"] = "string";
   if (field.bounds.starts_with("one of: ")) {
     Json choices = Json::array();
     std::string rest = field.bounds.substr(8);
@@ -85,8 +93,10 @@ Json field_schema(const FieldDoc& field) {
 
 std::string configuration_markdown() {
   std::string text =
-      "# Configuration\n\nWritten by `fedloom reference`; a test keeps it true. Every key may also be set on the "
-      "command line:\n`--set train.lr=0.05`. Durations carry a unit (`30s`, `250ms`), sizes may (`64MB`). A component "
+      "# Configuration\n\nWritten by `fedloom reference`; a test keeps it true. Every key may also be set on "
+      "the "
+      "command line:\n`--set train.lr=0.05`. Durations carry a unit (`30s`, `250ms`), sizes may (`64MB`). A "
+      "component "
       "is written as its\nname, `strategy: fedavg`, or as a map, `strategy: {name: fedprox, mu: 0.1}`.\n\n"
       "## The experiment file\n\n";
   text += table(config_docs<ExperimentConfig>());
@@ -102,13 +112,14 @@ std::string configuration_markdown() {
 
 std::string configuration_schema() {
   Json properties;
-  const std::map<std::string, Json> of_component = {{"strategy", component_schema<AlgorithmRegistry>()},
-                                                    {"model", component_schema<ModelRegistry>()},
-                                                    {"data.source", component_schema<DatasetRegistry>()},
-                                                    {"data.partition", component_schema<PartitionerRegistry>()},
-                                                    {"train.optimizer", component_schema<OptimizerRegistry>()},
-                                                    {"pacer", component_schema<PacerRegistry>()},
-                                                    {"sampler", component_schema<SamplerRegistry>()}};
+  const std::map<std::string, Json> of_component = {
+      {"strategy", component_schema<AlgorithmRegistry>()},
+      {"model", component_schema<ModelRegistry>()},
+      {"data.source", component_schema<DatasetRegistry>()},
+      {"data.partition", component_schema<PartitionerRegistry>()},
+      {"train.optimizer", component_schema<OptimizerRegistry>()},
+      {"pacer", component_schema<PacerRegistry>()},
+      {"sampler", component_schema<SamplerRegistry>()}};
   for (const FieldDoc& field : config_docs<ExperimentConfig>()) {
     const auto component = of_component.find(field.name);
     Json schema = component == of_component.end() ? field_schema(field) : component->second;

@@ -1,4 +1,5 @@
 // The configuration reference, written from the same lists of fields that read the files.
+// No text is kept by hand, so it cannot fall behind.
 #pragma once
 
 #include <string>

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "client/host.hpp"
-#include "core/hash.hpp"
 #include "core/file.hpp"
+#include "core/hash.hpp"
 #include "core/version.hpp"
 #include "datasets/partition_summary.hpp"
 #include "experiments/evaluator.hpp"
@@ -47,7 +47,8 @@ Workers worker_plan(const RuntimeConfig& runtime) {
   return plan;
 }
 
-std::string endpoint_for(const ExperimentConfig& config, const RunOptions& options, const std::string& folder) {
+std::string endpoint_for(const ExperimentConfig& config, const RunOptions& options,
+                         const std::string& folder) {
   if (options.deployed) return config.deploy.listen;
   if (config.runtime.transport == "tcp") return "tcp://127.0.0.1:0";
   if (config.runtime.transport == "inproc") return "inproc://" + config.name;
@@ -105,7 +106,8 @@ void Session::prepare_folder() {
     const bool finished = fs::exists(folder_ + "/summary.json");
     const bool resumable = fs::exists(folder_ + "/checkpoints") && !fs::is_empty(folder_ + "/checkpoints");
     if (resumable && !finished && !options_.out.empty())
-      throw user_error("{}: holds an unfinished run; continue it with --resume, or give another --out", folder_);
+      throw user_error("{}: holds an unfinished run; continue it with --resume, or give another --out",
+                       folder_);
     fs::remove_all(folder_ + "/checkpoints");
     fs::remove_all(folder_ + "/clients");
     fs::remove_all(folder_ + "/tensorboard");
@@ -123,14 +125,18 @@ void Session::load_checkpoint() {
   // Without a checkpoint the run begins again, but not over the folder of another experiment.
   const std::string resolved = folder_ + "/resolved.yaml";
   std::optional<std::uint64_t> theirs;
-  if (loaded_) theirs = loaded_->checkpoint.experiment;
-  else if (fs::exists(resolved)) theirs = experiment_fingerprint(parse_experiment(read_file(resolved), resolved).config);
+  if (loaded_)
+    theirs = loaded_->checkpoint.experiment;
+  else if (fs::exists(resolved))
+    theirs = experiment_fingerprint(parse_experiment(read_file(resolved), resolved).config);
   if (theirs && *theirs != experiment_fingerprint(config_))
-    throw user_error("{}: was written by an experiment with other settings (see {}); resume with those, or start anew "
-                     "with another --out",
-                     loaded_ ? loaded_->file : folder_, resolved);
+    throw user_error(
+        "{}: was written by an experiment with other settings (see {}); resume with those, or start anew "
+        "with another --out",
+        loaded_ ? loaded_->file : folder_, resolved);
   if (!loaded_) {
-    if (!options_.quiet) fmt::print(stderr, "{}: no checkpoint to resume from; starting with round 1\n", folder_);
+    if (!options_.quiet)
+      fmt::print(stderr, "{}: no checkpoint to resume from; starting with round 1\n", folder_);
     return;
   }
   for (const std::string& skipped : loaded_->skipped) spdlog::warn("passed over: {}", skipped);
@@ -150,8 +156,10 @@ std::optional<RunResult> Session::finished_before() {
     return std::nullopt;
   }
   if (!options_.quiet)
-    fmt::print(stderr, "{}: this run is finished ({} rounds, stopped by {}); for more, --resume with a larger rounds\n",
-               folder_, summary.rounds, summary.reason);
+    fmt::print(
+        stderr,
+        "{}: this run is finished ({} rounds, stopped by {}); for more, --resume with a larger rounds\n",
+        folder_, summary.rounds, summary.reason);
   return RunResult{summary, folder_, true};
 }
 
@@ -170,7 +178,8 @@ void Session::make_sinks() {
   progress.report = options_.report ? folder_ + "/report.html" : "";
   progress.quiet = options_.quiet;
   progress_ = std::make_unique<ProgressSink>(
-      progress, [](std::string_view text) { (void)!::write(2, text.data(), text.size()); }, clocks.elapsed_seconds);
+      progress, [](std::string_view text) { (void)!::write(2, text.data(), text.size()); },
+      clocks.elapsed_seconds);
   if (!loaded_) {
     summary_ = std::make_unique<SummarySink>(target, config_.evaluate.on);
     files_ = std::make_unique<RunFolderSink>(folder_, clocks);
@@ -204,14 +213,14 @@ void Session::start_workers() {
   const Workers plan = worker_plan(config_.runtime);
   if (config_.runtime.transport == "inproc") {
     std::shared_ptr<ClientStore> store = std::make_shared<DiskClientStore>(folder_ + "/clients");
-    inproc_ = std::make_unique<InprocWorkers>(channel_->endpoint(), channel_options_, plan.processes, plan.threads,
-                                              make_world(config_, parts_, store));
+    inproc_ = std::make_unique<InprocWorkers>(channel_->endpoint(), channel_options_, plan.processes,
+                                              plan.threads, make_world(config_, parts_, store));
     return;
   }
   launcher_ = std::make_unique<WorkerLauncher>(
-      std::vector<std::string>{"worker", "--connect", channel_->endpoint(), "--data", options_.data_dir, "--store",
-                               folder_ + "/clients", "--threads", std::to_string(plan.threads), "--budget",
-                               std::to_string(config_.runtime.receive_budget.bytes)},
+      std::vector<std::string>{"worker", "--connect", channel_->endpoint(), "--data", options_.data_dir,
+                               "--store", folder_ + "/clients", "--threads", std::to_string(plan.threads),
+                               "--budget", std::to_string(config_.runtime.receive_budget.bytes)},
       plan.processes);
 }
 
@@ -237,7 +246,8 @@ bool Session::checkpoint(const FederationState& state) {
   if (launcher_) launcher_->forgive();
   const EvaluateConfig& evaluate = config_.evaluate;
   const bool due = config_.checkpoint.every > 0 && state.windows % config_.checkpoint.every == 0;
-  const bool at_target = evaluate.target_accuracy > 0 && evaluate.stop_at_target && state.totals.windows_to_target >= 0;
+  const bool at_target =
+      evaluate.target_accuracy > 0 && evaluate.stop_at_target && state.totals.windows_to_target >= 0;
   const bool last = state.windows >= config_.rounds || at_target;
   if (!due && !last && interrupt_wish() == Interrupt::none) return false;
   files_->events().sync();
@@ -263,14 +273,17 @@ DriverParts Session::driver_parts() {
   parts.pacer = parts_.pacer.get();
   parts.sampler = parts_.sampler.get();
   parts.clients = parts_.data->clients();
-  parts.examples = [data = parts_.data](ClientId client) { return std::uint64_t{data->example_count(client)}; };
+  parts.examples = [data = parts_.data](ClientId client) {
+    return std::uint64_t{data->example_count(client)};
+  };
   const std::uint64_t wanted = config_.deploy.wait_for > 0 ? config_.deploy.wait_for : parts.clients;
   parts.peers_to_wait_for = options_.deployed ? std::min(wanted, parts.clients) : 1;
   parts.virtual_time = !options_.deployed;
   parts.channel = channel_.get();
   parts.executor = &executor_;
   parts.evaluate = [this](std::span<const float> model, const std::string& split) {
-    return evaluator_->evaluate(model, split == "validation" ? parts_.data->validation() : parts_.data->test());
+    return evaluator_->evaluate(model,
+                                split == "validation" ? parts_.data->validation() : parts_.data->test());
   };
   parts.sinks = {files_.get(), summary_.get(), progress_.get()};
   parts.sinks.insert(parts.sinks.end(), options_.sinks.begin(), options_.sinks.end());
@@ -291,7 +304,8 @@ DriverParts Session::driver_parts() {
   };
   parts.fleet.welcome.experiment = resolved_yaml(config_);
   parts.fleet.welcome.layout = parts_.model->layout()->fingerprint();
-  parts.fleet.welcome.run = fmt::format("{:016x}", hash64(fmt::format("{}{}{}", folder_, getpid(), executor_.now())));
+  parts.fleet.welcome.run =
+      fmt::format("{:016x}", hash64(fmt::format("{}{}{}", folder_, getpid(), executor_.now())));
   parts.fleet.deployed = options_.deployed;
   parts.fleet.lost_after = config_.deploy.lost_after.nanoseconds;
   parts.fleet.population = parts.clients;
@@ -312,8 +326,9 @@ RunResult Session::run() {
   prepare_folder();
   parts_ = build_components(config_, options_.data_dir, options_.deployed ? 1e9 : 1.0);
   if (options_.deployed && parts_.strategy->traits().pools_data)
-    throw user_error("strategy {} holds all data in one place, so it has no clients to serve; use `fedloom run`",
-                     config_.strategy.name);
+    throw user_error(
+        "strategy {} holds all data in one place, so it has no clients to serve; use `fedloom run`",
+        config_.strategy.name);
   load_checkpoint();
   if (auto finished = finished_before()) return *std::move(finished);
   make_channel();  // it may be refused, and then the folder is as it was

@@ -1,4 +1,5 @@
 // `fedloom run` and `fedloom server`: a run folder, a server, peers, and a loop to the end.
+// The federation itself is server/ and client/; here is everything around one run of it.
 #pragma once
 
 #include <functional>
@@ -11,12 +12,12 @@
 namespace fedloom {
 
 struct RunOptions {
-  std::string out;            // run folder; "" is runs/NAME
+  std::string out;  // run folder; "" is runs/NAME
   std::string data_dir;
   bool resume = false;
   bool quiet = false;
-  bool report = true;         // write report.html at the end
-  bool deployed = false;      // wait for deployed clients instead of starting workers
+  bool report = true;     // write report.html at the end
+  bool deployed = false;  // wait for deployed clients instead of starting workers
   /// Extra sinks, for tests and programs that use the library.
   std::vector<Sink*> sinks;
 };
@@ -37,12 +38,12 @@ int run_worker(const std::string& endpoint, const std::string& name, const std::
 
 struct ClientOptions {
   std::string connect;
-  std::uint64_t client = 0;      // index in the federation, and in the partition
+  std::uint64_t client = 0;  // index in the federation, and in the partition
   std::string data_dir;
-  std::string own_data;          // folder with this client's own files; "" uses the partition
-  std::string state_dir;         // kept client state
+  std::string own_data;   // folder with this client's own files; "" uses the partition
+  std::string state_dir;  // kept client state
   std::string name;
-  std::string experiment;        // the experiment file, for data and timeouts
+  std::string experiment;  // the experiment file, for data and timeouts
   std::vector<std::string> overrides;
   std::size_t threads = 1;
 };

@@ -15,7 +15,8 @@ Algorithm make_algorithm(const ExperimentConfig& config) {
 
 }  // namespace
 
-Components build_components(const ExperimentConfig& config, const std::string& data_dir, double ticks_per_second) {
+Components build_components(const ExperimentConfig& config, const std::string& data_dir,
+                            double ticks_per_second) {
   std::shared_ptr<const FederatedData> data = load_federated_data(config.data, config.seed, data_dir);
   if (make_algorithm(config).strategy->traits().pools_data) data = pool_clients(std::move(data));
   return build_components(config, std::move(data), ticks_per_second);
@@ -25,15 +26,21 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
                             double ticks_per_second) {
   Components parts;
   parts.data = std::move(data);
-  parts.model = ModelRegistry::instance().find(config.model.name, "model").make(config.model.settings, parts.data->spec());
+  parts.model = ModelRegistry::instance()
+                    .find(config.model.name, "model")
+                    .make(config.model.settings, parts.data->spec());
   Algorithm algorithm = make_algorithm(config);
   parts.strategy = std::move(algorithm.strategy);
   parts.objective = std::move(algorithm.objective);
-  parts.pacer = PacerRegistry::instance().find(config.pacer.name, "pacer").make(config.pacer.settings, TimeScale{ticks_per_second});
-  parts.sampler = SamplerRegistry::instance().find(config.sampler.name, "sampler").make(config.sampler.settings);
+  parts.pacer = PacerRegistry::instance()
+                    .find(config.pacer.name, "pacer")
+                    .make(config.pacer.settings, TimeScale{ticks_per_second});
+  parts.sampler =
+      SamplerRegistry::instance().find(config.sampler.name, "sampler").make(config.sampler.settings);
   if (config.evaluate.on == "validation" && parts.data->validation().size() == 0)
-    throw user_error("evaluate.on: validation, but data.validation is 0; hold some training data back, e.g. "
-                     "data.validation: 0.1");
+    throw user_error(
+        "evaluate.on: validation, but data.validation is 0; hold some training data back, e.g. "
+        "data.validation: 0.1");
   return parts;
 }
 
@@ -61,7 +68,8 @@ std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, con
   return world;
 }
 
-CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Components& components, bool hold) {
+CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Components& components,
+                                     bool hold) {
   CoordinatorConfig c;
   c.experiment = config.name;
   c.strategy_name = config.strategy.name;
@@ -73,7 +81,8 @@ CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Compo
   c.recipe = {config.train.epochs, config.train.steps, config.train.batch_size, config.train.lr};
   c.lr_decay = config.train.lr_decay;
   c.stragglers = {config.stragglers.fraction, config.stragglers.policy == "keep"};
-  c.hold_updates = hold && components.strategy->traits().exchanges && !components.strategy->traits().keeps_updates;
+  c.hold_updates =
+      hold && components.strategy->traits().exchanges && !components.strategy->traits().keeps_updates;
   c.evaluate_every = config.evaluate.every;
   c.evaluate_on = config.evaluate.on;
   c.evaluate_clients = config.evaluate.clients;

@@ -27,7 +27,8 @@ struct Components {
 };
 
 /// `ticks_per_second`: 1e9 in real time, 1 in virtual time.
-Components build_components(const ExperimentConfig& config, const std::string& data_dir, double ticks_per_second);
+Components build_components(const ExperimentConfig& config, const std::string& data_dir,
+                            double ticks_per_second);
 /// The same around data that is already there, e.g. a deployed client's own files.
 Components build_components(const ExperimentConfig& config, std::shared_ptr<const FederatedData> data,
                             double ticks_per_second);

@@ -1,4 +1,5 @@
 // How weights start. Names and formulas are those of the usual frameworks, drawn from our keyed generator.
+// Which one a model uses by default is the model's choice.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
 // Losses on logits. Sums over the batch in double; whoever calls divides.
+// Objectives that want another loss override LocalObjective::loss.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
 // Writing of safetensors files.
+// Reading, with its many checks, is safetensors.cpp.
 #include <cerrno>
 #include <cstring>
 #include <fstream>

@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "core/error.hpp"
-#include "core/hash.hpp"
 #include "core/file.hpp"
+#include "core/hash.hpp"
 #include "core/tensor_file.hpp"
 #include "transport/bounded_archive.hpp"
 
@@ -47,8 +47,9 @@ std::string checkpoint_to_bytes(const Checkpoint& checkpoint) {
   ByteWriter writer(head);
   fields(writer, copy, layout);
 
-  std::vector<TensorView> tensors = {
-      {std::string(kModel), {static_cast<std::int64_t>(state.server.model.layout().size())}, state.server.model.values()}};
+  std::vector<TensorView> tensors = {{std::string(kModel),
+                                      {static_cast<std::int64_t>(state.server.model.layout().size())},
+                                      state.server.model.values()}};
   for (const auto& [name, tensor] : state.server.slots)
     tensors.push_back({std::string(kSlotPrefix) + name, tensor.shape, tensor.data});
 
@@ -70,7 +71,8 @@ Checkpoint checkpoint_from_bytes(std::string_view bytes, std::shared_ptr<const L
   const std::string_view body = bytes.substr(0, bytes.size() - sizeof(std::uint64_t));
   std::uint64_t stored = 0;
   std::memcpy(&stored, bytes.data() + body.size(), sizeof stored);
-  if (stored != hash64(body)) throw user_error("{}: the checksum does not match; the file is damaged", source);
+  if (stored != hash64(body))
+    throw user_error("{}: the checksum does not match; the file is damaged", source);
   std::uint64_t head_size = 0;
   std::memcpy(&head_size, body.data() + kMagic.size(), sizeof head_size);
   if (head_size > body.size() - frame) throw user_error("{}: the file is damaged", source);
@@ -85,22 +87,25 @@ Checkpoint checkpoint_from_bytes(std::string_view bytes, std::shared_ptr<const L
     throw user_error("{}: the file is damaged: {}", source, error.what());
   }
   if (written_layout != layout->fingerprint())
-    throw user_error("{}: is of a model with layout {:016x}, this experiment's has {:016x}; resume with the experiment "
-                     "that wrote it",
-                     source, written_layout, layout->fingerprint());
+    throw user_error(
+        "{}: is of a model with layout {:016x}, this experiment's has {:016x}; resume with the experiment "
+        "that wrote it",
+        source, written_layout, layout->fingerprint());
   TensorMap tensors = tensors_from_bytes(body.substr(frame + head_size), source);
   const auto model = tensors.find(kModel);
   if (model == tensors.end() || model->second.data.size() != layout->size())
     throw user_error("{}: holds no model of {} parameters", source, layout->size());
   checkpoint.state.server.model = ParameterVector(std::move(layout));
-  std::copy(model->second.data.begin(), model->second.data.end(), checkpoint.state.server.model.values().begin());
+  std::copy(model->second.data.begin(), model->second.data.end(),
+            checkpoint.state.server.model.values().begin());
   tensors.erase(model);
   for (auto& [name, tensor] : tensors)
     checkpoint.state.server.slots.emplace(name.substr(kSlotPrefix.size()), std::move(tensor));
   return checkpoint;
 }
 
-CheckpointFolder::CheckpointFolder(std::string folder, std::uint64_t keep) : folder_(std::move(folder)), keep_(keep) {
+CheckpointFolder::CheckpointFolder(std::string folder, std::uint64_t keep)
+    : folder_(std::move(folder)), keep_(keep) {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   if (error) throw user_error("{}: this folder for checkpoints cannot be made: {}", folder_, error.message());
@@ -126,7 +131,8 @@ CheckpointFolder::Written CheckpointFolder::write(const Checkpoint& checkpoint) 
   return {file, bytes.size()};
 }
 
-std::optional<CheckpointFolder::Loaded> CheckpointFolder::newest(const std::shared_ptr<const Layout>& layout) const {
+std::optional<CheckpointFolder::Loaded> CheckpointFolder::newest(
+    const std::shared_ptr<const Layout>& layout) const {
   std::vector<std::string> all = files();
   Loaded loaded;
   while (!all.empty()) {

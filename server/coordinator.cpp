@@ -11,7 +11,6 @@
 
 namespace fedloom {
 
-
 Coordinator::Coordinator(CoordinatorConfig config, const Strategy& strategy, const Pacer& pacer,
                          const Sampler& sampler, const Population& population, FederationPort& port,
                          FederationState state)
@@ -28,8 +27,8 @@ void Coordinator::begin(Tick now) {
   if (state_.windows == 0) {
     strategy_.start(state_.server, {population_.clients, config_.seed});
     port_.emit(RunStarted{config_.experiment, config_.strategy_name, config_.pacer_name, config_.model_name,
-                          config_.data_name, config_.seed, population_.clients, state_.server.model.layout().size(),
-                          state_.server.model.layout().fingerprint()});
+                          config_.data_name, config_.seed, population_.clients,
+                          state_.server.model.layout().size(), state_.server.model.layout().fingerprint()});
     publish_model();
     state_.now = now;
     if (config_.evaluate_every > 0) evaluate(now);
@@ -85,7 +84,8 @@ bool Coordinator::make_phase(Tick now) {
   if (!phase_) return false;
   // Shared slots other than the model are sent whole at the start of the phase that needs them.
   for (const std::string& name : phase_->shared)
-    port_.publish({state_.server.version, state_.server.version, Payload::from(name, state_.server.slots.at(name))});
+    port_.publish(
+        {state_.server.version, state_.server.version, Payload::from(name, state_.server.slots.at(name))});
   if (const auto when = pacer_.deadline(view(now)); when && sums_.phases.empty())
     port_.set_deadline(open_window(), *when);
   return true;
@@ -102,7 +102,8 @@ void Coordinator::start_tasks(Tick now) {
     if (population_.available || !live_.empty() || !cohort_.empty())
       candidates.eligible = [this](ClientId client) {
         if (population_.available && !population_.available(client)) return false;
-        return !cohort_.contains(client) && live_.lower_bound({client, 0}) == live_.lower_bound({client + 1, 0});
+        return !cohort_.contains(client) &&
+               live_.lower_bound({client, 0}) == live_.lower_bound({client + 1, 0});
       };
     // Keyed by window and by how many have started, so that a phase that tops up draws afresh.
     Random random(config_.seed, Stream::sampling, open_window(), static_cast<std::uint32_t>(started_));
@@ -127,7 +128,8 @@ void Coordinator::start_task(Tick now, ClientId client) {
   live.version = task.version;
   strategy_.prepare(state_.server, task);
   live.bytes_down = deployed_size(task);
-  for (const std::string& name : phase_->shared) live.bytes_down += deployed_shared_size(name, state_.server.slots.at(name).data.size());
+  for (const std::string& name : phase_->shared)
+    live.bytes_down += deployed_shared_size(name, state_.server.slots.at(name).data.size());
   if (strategy_.traits().exchanges && record.held_model != task.version) {
     live.bytes_down += deployed_shared_size("model", exchanged_.size());
     record.held_model = task.version;
@@ -147,7 +149,8 @@ Recipe Coordinator::recipe_for(TaskId task, bool& straggler) const {
   straggler = random.bernoulli(config_.stragglers.fraction);
   // Li et al. 2020: a straggler completes a uniformly random number of epochs in [1, E).
   if (straggler && recipe.epochs > 1)
-    recipe.epochs = 1 + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(recipe.epochs - 1)));
+    recipe.epochs =
+        1 + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(recipe.epochs - 1)));
   return recipe;
 }
 
@@ -159,8 +162,9 @@ Reason Coordinator::judge(const Update& update, const LiveTask& live) const {
   for (const auto& [name, value] : update.scalars)
     if (!std::isfinite(value)) return Reason::not_finite;
   for (const SlotSpec& slot : phase_->slots) {
-    const auto report = std::find_if(update.reports.begin(), update.reports.end(),
-                                     [&](const SlotReport& candidate) { return candidate.name == slot.name; });
+    const auto report =
+        std::find_if(update.reports.begin(), update.reports.end(),
+                     [&](const SlotReport& candidate) { return candidate.name == slot.name; });
     if (report == update.reports.end() || report->size != slot.size) return Reason::layout;
     if (!report->finite) return Reason::not_finite;
     if (static_cast<double>(report->largest) > slot.range) return Reason::range;
@@ -198,7 +202,8 @@ void Coordinator::settle(Tick now, TaskId id, Verdict verdict, Reason reason, co
   if (update != nullptr) {
     event.examples = update->examples;
     event.steps = update->steps;
-    event.train_loss = update->loss_count == 0 ? 0.0 : update->loss_sum / static_cast<double>(update->loss_count);
+    event.train_loss =
+        update->loss_count == 0 ? 0.0 : update->loss_sum / static_cast<double>(update->loss_count);
     event.bytes_up = deployed_size(*update);
     closed_.bytes_up += event.bytes_up;
   }
@@ -213,8 +218,10 @@ void Coordinator::settle(Tick now, TaskId id, Verdict verdict, Reason reason, co
   if (verdict == Verdict::accepted) ++state_.totals.client_trainings;
   port_.emit(event);
   // An accepted update is still needed for the sum; its client hears when that is done.
-  if (verdict == Verdict::accepted) take_in(*update, event.staleness);
-  else port_.end(id, verdict, reason);
+  if (verdict == Verdict::accepted)
+    take_in(*update, event.staleness);
+  else
+    port_.end(id, verdict, reason);
 }
 
 void Coordinator::take_in(const Update& update, std::uint64_t staleness) {
@@ -324,60 +331,6 @@ void Coordinator::finish_if_done(Tick now, bool evaluated) {
   finish(now, reached() ? "target" : "rounds");
 }
 
-void Coordinator::evaluate(Tick now) {
-  if (strategy_.traits().personal_models) {
-    evaluate_clients(now);
-    return;
-  }
-  if (const auto result = port_.evaluate(state_.server.model.values(), config_.evaluate_on)) note_evaluation(now, *result);
-  if (config_.evaluate_clients > 0) evaluate_clients(now);
-}
-
-void Coordinator::note_evaluation(Tick now, const EvaluationResult& result) {
-  port_.emit(Evaluated{state_.windows, now, state_.server.version, config_.evaluate_on, result.loss, result.accuracy,
-                       result.examples});
-  FederationTotals& totals = state_.totals;
-  totals.last_accuracy = result.accuracy;
-  totals.last_loss = result.loss;
-  totals.best_accuracy = std::max(totals.best_accuracy, result.accuracy);
-  if (config_.target_accuracy > 0 && totals.windows_to_target < 0 && result.accuracy >= config_.target_accuracy)
-    totals.windows_to_target = static_cast<std::int64_t>(state_.windows);
-}
-
-void Coordinator::evaluate_clients(Tick now) {
-  // The same clients every time, so that their spread is comparable from round to round.
-  Random random(config_.seed, Stream::sampling, 0, 1);
-  const std::uint64_t wanted = config_.evaluate_clients > 0 ? config_.evaluate_clients : population_.clients;
-  std::vector<TaskId> chosen;
-  for (const ClientId client : random.choose(population_.clients, std::min(wanted, population_.clients))) {
-    if (population_.available && !population_.available(client)) continue;
-    const auto record = state_.records.find(client);
-    chosen.push_back({client, record == state_.records.end() ? 0 : record->second.kept_version});
-  }
-  ClientsEvaluated event;
-  event.window = state_.windows;
-  event.tick = now;
-  event.version = state_.server.version;
-  EvaluationResult all;
-  for (const ClientEvaluation& result : port_.evaluate_clients(state_.server.version, chosen)) {
-    if (result.examples == 0) continue;
-    const auto examples = static_cast<double>(result.examples);
-    event.clients.push_back(result.client);
-    event.accuracies.push_back(static_cast<double>(result.correct) / examples);
-    event.losses.push_back(result.loss_sum / examples);
-    event.examples.push_back(result.examples);
-    all.accuracy += static_cast<double>(result.correct);
-    all.loss += result.loss_sum;
-    all.examples += result.examples;
-  }
-  port_.emit(event);
-  if (!strategy_.traits().personal_models || all.examples == 0) return;
-  // There is no one model to test: the federation's quality is that of its clients' own models.
-  all.accuracy /= static_cast<double>(all.examples);
-  all.loss /= static_cast<double>(all.examples);
-  note_evaluation(now, all);
-}
-
 void Coordinator::finish(Tick now, const std::string& reason) {
   state_.ended = true;
   ended_ = true;
@@ -389,7 +342,8 @@ void Coordinator::publish_model() {
   exchanged_.gather(state_.server.model.values(), *packed);
   const std::span<const float> values(*packed);
   const Blob blob(std::shared_ptr<const FloatBuffer>(packed), std::as_bytes(values));
-  port_.publish({state_.server.version, state_.server.version,
+  port_.publish({state_.server.version,
+                 state_.server.version,
                  {"model", {static_cast<std::int64_t>(exchanged_.size())}, blob}});
 }
 

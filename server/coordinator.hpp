@@ -50,10 +50,12 @@ class FederationPort {
   /// Call Coordinator::on_deadline(window) at this time.
   virtual void set_deadline(WindowId window, Tick when) = 0;
   /// The model's quality on a split ("test" or "validation"), or nothing when the split is empty.
-  virtual std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split) = 0;
+  virtual std::optional<EvaluationResult> evaluate(std::span<const float> model,
+                                                   const std::string& split) = 0;
   /// The published model on clients' own held-out data.
   /// `clients` are named with the task whose state they keep (0: none); results are in client order.
-  virtual std::vector<ClientEvaluation> evaluate_clients(Version version, const std::vector<TaskId>& clients) = 0;
+  virtual std::vector<ClientEvaluation> evaluate_clients(Version version,
+                                                         const std::vector<TaskId>& clients) = 0;
   virtual void emit(const FederationEvent& event) = 0;
   /// A window boundary was reached; `state` is complete, and the same whether or not more windows follow.
   /// `superseded` are kept client states that newer ones have replaced in this window: whoever starts from
@@ -74,15 +76,15 @@ struct CoordinatorConfig {
   std::string model_name;
   std::string data_name;
   std::uint64_t seed = 1;
-  std::uint64_t windows = 1;          // rounds
+  std::uint64_t windows = 1;  // rounds
   Recipe recipe;
-  double lr_decay = 1.0;              // learning rate of window w: lr * lr_decay^(w-1)
+  double lr_decay = 1.0;  // learning rate of window w: lr * lr_decay^(w-1)
   StragglerPolicy stragglers;
-  bool hold_updates = false;          // workers keep updates and fold them
-  std::uint64_t evaluate_every = 1;   // 0: only at the end
+  bool hold_updates = false;         // workers keep updates and fold them
+  std::uint64_t evaluate_every = 1;  // 0: only at the end
   std::string evaluate_on = "test";
-  std::uint64_t evaluate_clients = 0; // number of clients evaluated on their own data; 0 = none
-  double target_accuracy = 0.0;       // 0: none
+  std::uint64_t evaluate_clients = 0;  // number of clients evaluated on their own data; 0 = none
+  double target_accuracy = 0.0;        // 0: none
   bool stop_at_target = true;
 };
 
@@ -151,8 +153,8 @@ class Coordinator {
   Tick opened_ = 0;
   WindowSums sums_;
   std::optional<Phase> phase_;
-  std::set<ClientId> cohort_;           // clients started in this phase
-  std::vector<ClientId> previous_;      // cohort of the previous phase of this window
+  std::set<ClientId> cohort_;       // clients started in this phase
+  std::vector<ClientId> previous_;  // cohort of the previous phase of this window
   std::uint64_t started_ = 0;
   bool sum_open_ = false;
   std::vector<TaskId> superseded_;

@@ -19,8 +19,9 @@ Driver::Driver(DriverParts parts)
       population_{parts_.clients, parts_.examples, {}},
       resumed_at_(parts_.state.now),
       trainings_before_(parts_.state.totals.client_trainings),
-      fleet_(*parts_.channel, *parts_.executor, *parts_.strategy, parts_.fleet,
-             [this](const std::function<bool()>& done) { pump(done); }, make_listener()),
+      fleet_(
+          *parts_.channel, *parts_.executor, *parts_.strategy, parts_.fleet,
+          [this](const std::function<bool()>& done) { pump(done); }, make_listener()),
       coordinator_(parts_.config, *parts_.strategy, *parts_.pacer, *parts_.sampler, population_, *this,
                    std::move(parts_.state)) {
   if (parts_.fleet.deployed) {
@@ -45,7 +46,9 @@ Fleet::Listener Driver::make_listener() {
   listener.on_lost = [this](TaskId task, Reason reason) {
     parts_.executor->post([this, task, reason] { coordinator_.on_lost(now(), task, reason); });
   };
-  listener.on_available = [this](ClientId) { parts_.executor->post([this] { coordinator_.on_available(now()); }); };
+  listener.on_available = [this](ClientId) {
+    parts_.executor->post([this] { coordinator_.on_available(now()); });
+  };
   return listener;
 }
 
@@ -83,14 +86,16 @@ void Driver::start(const Task& task) {
   if (parts_.virtual_time) {
     const Tick finish = virtual_.now() + kTaskTicks;
     finish_[task.id] = finish;
-    virtual_.schedule({finish, EventKind::client_finish, static_cast<std::int64_t>(task.id.client), task.id.number});
+    virtual_.schedule(
+        {finish, EventKind::client_finish, static_cast<std::int64_t>(task.id.client), task.id.number});
   }
   fleet_.start(task);
 }
 
 void Driver::end(TaskId task, Verdict verdict, Reason reason) {
   if (const auto it = finish_.find(task); it != finish_.end()) {
-    virtual_.cancel(Event{it->second, EventKind::client_finish, static_cast<std::int64_t>(task.client), task.number});
+    virtual_.cancel(
+        Event{it->second, EventKind::client_finish, static_cast<std::int64_t>(task.client), task.number});
     finish_.erase(it);
   }
   fleet_.end(task, verdict, reason);
@@ -123,8 +128,10 @@ void Driver::note_failure(const Update& update) {
     return;
   }
   if (failures_in_row_++ == 0)
-    emit(Note{fmt::format("task {} of client {} failed: {}", update.id.number, update.id.client, update.error)});
-  const std::uint64_t hopeless = std::min<std::uint64_t>(kHopeless, std::max<std::uint64_t>(1, parts_.clients));
+    emit(Note{
+        fmt::format("task {} of client {} failed: {}", update.id.number, update.id.client, update.error)});
+  const std::uint64_t hopeless =
+      std::min<std::uint64_t>(kHopeless, std::max<std::uint64_t>(1, parts_.clients));
   if (failures_in_row_ >= hopeless)
     throw user_error("the last {} tasks all failed; client {} says: {}", failures_in_row_, update.id.client,
                      update.error);
@@ -143,7 +150,8 @@ void Driver::boundary(const FederationState& state, const std::vector<TaskId>& s
   if (parts_.checkpoint(state)) {
     // A state that was replaced after the oldest checkpoint that is kept is one that it may be resumed with.
     superseded_.emplace_back();
-    for (; superseded_.size() > parts_.checkpoints_kept; superseded_.pop_front()) fleet_.forget(superseded_.front());
+    for (; superseded_.size() > parts_.checkpoints_kept; superseded_.pop_front())
+      fleet_.forget(superseded_.front());
   }
   const ChannelStats stats = parts_.channel->stats();
   const auto [own, all] = parts_.memory();

@@ -46,7 +46,9 @@ struct DriverParts {
   /// Asked often: notices dead workers and throws when the run cannot go on.
   std::function<void()> watch = [] {};
   /// Resident bytes of this process and of all processes of the run on this machine.
-  std::function<std::pair<std::uint64_t, std::uint64_t>()> memory = [] { return std::pair<std::uint64_t, std::uint64_t>{}; };
+  std::function<std::pair<std::uint64_t, std::uint64_t>()> memory = [] {
+    return std::pair<std::uint64_t, std::uint64_t>{};
+  };
   FederationState state;
 };
 
@@ -78,7 +80,8 @@ class Driver final : private FederationPort {
   std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split) override {
     return parts_.evaluate(model, split);
   }
-  std::vector<ClientEvaluation> evaluate_clients(Version version, const std::vector<TaskId>& clients) override {
+  std::vector<ClientEvaluation> evaluate_clients(Version version,
+                                                 const std::vector<TaskId>& clients) override {
     return fleet_.evaluate_clients(version, clients);
   }
   void emit(const FederationEvent& event) override;
@@ -94,15 +97,15 @@ class Driver final : private FederationPort {
 
   DriverParts parts_;
   Population population_;
-  Tick resumed_at_;                   // real time goes on where a checkpoint left it
-  std::uint64_t trainings_before_;    // by earlier processes of a resumed run
+  Tick resumed_at_;                 // real time goes on where a checkpoint left it
+  std::uint64_t trainings_before_;  // by earlier processes of a resumed run
   SimulatedExecutor virtual_;
   Fleet fleet_;
   Coordinator coordinator_;
-  std::map<TaskId, Tick> finish_;     // virtual time: when each live task ends
+  std::map<TaskId, Tick> finish_;  // virtual time: when each live task ends
   // Kept states that newer ones replaced, one list for each interval between checkpoints.
   std::deque<std::vector<TaskId>> superseded_ = std::deque<std::vector<TaskId>>(1);
-  std::optional<Update> failure_;     // the first failed task since something was accepted
+  std::optional<Update> failure_;  // the first failed task since something was accepted
   std::uint64_t failures_in_row_ = 0;
 };
 

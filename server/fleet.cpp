@@ -9,13 +9,6 @@
 
 namespace fedloom {
 
-namespace {
-
-// Updates that wait to be summed here are summed four at a time, which reads the sums a quarter as often.
-constexpr std::size_t kFoldBatch = 4;
-
-}  // namespace
-
 Fleet::Fleet(Channel& channel, Executor& executor, const Strategy& strategy, FleetOptions options, Pump pump,
              Listener listener)
     : channel_(channel),
@@ -27,7 +20,9 @@ Fleet::Fleet(Channel& channel, Executor& executor, const Strategy& strategy, Fle
   ChannelHandlers handlers;
   handlers.on_message = [this](PeerId peer, Message&& message) { on_message(peer, message); };
   handlers.on_peer = [this](PeerId peer, PeerChange change, Reason reason) { on_peer(peer, change, reason); };
-  handlers.on_refused = [this](PeerId peer, Reason reason, const std::string& text) { refuse(peer, reason, text); };
+  handlers.on_refused = [this](PeerId peer, Reason reason, const std::string& text) {
+    refuse(peer, reason, text);
+  };
   channel_.set_handlers(std::move(handlers));
 }
 
@@ -86,15 +81,20 @@ void Fleet::peer_died(std::int64_t process) {
 void Fleet::on_hello(PeerId id, const Hello& hello) {
   if (peers_.contains(id)) return refuse(id, Reason::duplicate, "a second hello");
   if (hello.client.has_value() != options_.deployed) {
-    send(id, Goodbye{options_.deployed ? "this server is for deployed clients" : "this server is for workers", true});
+    send(id, Goodbye{options_.deployed ? "this server is for deployed clients" : "this server is for workers",
+                     true});
     return refuse(id, Reason::malformed, "a peer of the other kind said hello");
   }
   if (hello.client) {
     if (*hello.client >= options_.population) {
-      send(id, Goodbye{fmt::format("client index {} is outside 0 … {}", *hello.client, options_.population - 1), true});
-      return refuse(id, Reason::range, fmt::format("client index {} of {}", *hello.client, options_.population));
+      send(id,
+           Goodbye{fmt::format("client index {} is outside 0 … {}", *hello.client, options_.population - 1),
+                   true});
+      return refuse(id, Reason::range,
+                    fmt::format("client index {} of {}", *hello.client, options_.population));
     }
-    if (const auto old = clients_.find(*hello.client); old != clients_.end()) take_over(old->second, *hello.client);
+    if (const auto old = clients_.find(*hello.client); old != clients_.end())
+      take_over(old->second, *hello.client);
     clients_[*hello.client] = id;
     lost_at_.erase(*hello.client);
     client_examples_[*hello.client] = hello.examples;
@@ -113,8 +113,9 @@ void Fleet::on_hello(PeerId id, const Hello& hello) {
 // The client again, from another process: the old one has died and nobody has noticed yet, or somebody gave
 // two of them the same index. The newer one counts, as with sessions in MQTT; the older is told and ends.
 void Fleet::take_over(PeerId old, ClientId client) {
-  send(old, Goodbye{fmt::format("another process joined as client {}; every client needs a --client index of its own",
-                                client),
+  send(old, Goodbye{fmt::format(
+                        "another process joined as client {}; every client needs a --client index of its own",
+                        client),
                     true});
   refuse(old, Reason::duplicate, fmt::format("another process joined as client {}", client));
   remove_peer(old, "another process joined as this client");
@@ -185,10 +186,11 @@ void Fleet::start(const Task& task) {
 void Fleet::wait_for_client(Tracked& tracked) {
   const auto lost = lost_at_.find(tracked.task.id.client);
   const Tick away = lost == lost_at_.end() ? 0 : executor_.now() - lost->second;
-  tracked.patience = executor_.after(std::max<Tick>(0, options_.lost_after - away), [this, task = tracked.task.id] {
-    const auto late = tasks_.find(task);
-    if (late != tasks_.end() && !late->second.peer) listener_.on_lost(task, Reason::disconnected);
-  });
+  tracked.patience =
+      executor_.after(std::max<Tick>(0, options_.lost_after - away), [this, task = tracked.task.id] {
+        const auto late = tasks_.find(task);
+        if (late != tasks_.end() && !late->second.peer) listener_.on_lost(task, Reason::disconnected);
+      });
 }
 
 void Fleet::dispatch() {
@@ -224,7 +226,8 @@ void Fleet::send_shared(PeerId id, const std::string& name, Version version) {
   Peer& peer = peers_.at(id);
   if (!peer.has.emplace(name, version).second) return;
   const auto versions = shared_.find(name);
-  FEDLOOM_CHECK(versions != shared_.end() && versions->second.contains(version), "no version {} of '{}'", version, name);
+  FEDLOOM_CHECK(versions != shared_.end() && versions->second.contains(version), "no version {} of '{}'",
+                version, name);
   send(id, versions->second.at(version));
 }
 
@@ -243,12 +246,14 @@ void Fleet::on_update(PeerId id, Update update) {
   const auto it = tasks_.find(update.id);
   if (it == tasks_.end() || it->second.peer != id) {
     peer.running -= peer.tasks.erase(update.id) > 0 && peer.running > 0 ? 1 : 0;
-    return refuse(id, Reason::unknown_task, fmt::format("task {} of client {}", update.id.number, update.id.client));
+    return refuse(id, Reason::unknown_task,
+                  fmt::format("task {} of client {}", update.id.number, update.id.client));
   }
   Tracked& tracked = it->second;
   const bool sent_whole = update.slots.size() == update.reports.size() && update.reason == Reason::none;
   if (tracked.update && (tracked.here || !sent_whole))
-    return refuse(id, Reason::duplicate, fmt::format("task {} of client {}", update.id.number, update.id.client));
+    return refuse(id, Reason::duplicate,
+                  fmt::format("task {} of client {}", update.id.number, update.id.client));
   const bool first = !tracked.update;
   if (first && peer.running > 0) --peer.running;
   if (sent_whole) {
@@ -304,159 +309,13 @@ void Fleet::forget(const std::vector<TaskId>& states) {
       send(peer->second, Verdicts{{}, {state}});
 }
 
-// ---- sums ----
-
-void Fleet::open_sum(PhaseSum sum) { sum_ = std::move(sum); }
-
-void Fleet::accept(const Fold::Term& term) {
-  Tracked& tracked = tasks_.at(term.id);
-  tracked.accepted = true;
-  tracked.weight = term.weight;
-  if (tracked.here && !strategy_.traits().keeps_updates) fold_here(kFoldBatch);
-}
-
-void Fleet::fold_here(std::size_t at_least) {
-  std::vector<Contribution> contributions;
-  std::vector<Tracked*> batch;
-  for (auto& [id, tracked] : tasks_)
-    if (tracked.accepted && tracked.here && !tracked.folded) {
-      contributions.push_back({&*tracked.update, tracked.weight, {}, {}});
-      batch.push_back(&tracked);
-    }
-  std::uint64_t bytes = 0;
-  for (const Contribution& contribution : contributions)
-    for (const Payload& slot : contribution.update->slots) bytes += slot.data.size();
-  // Large updates are summed at once: holding four of them would cost more than it saves.
-  if (contributions.empty() || (contributions.size() < at_least && bytes < (64U << 20U))) return;
-  strategy_.fold(contributions, sum_);
-  for (Tracked* tracked : batch) {
-    tracked->folded = true;
-    tracked->update->slots.clear();
-  }
-}
-
-void Fleet::fold_at_workers() {
-  std::map<PeerId, std::vector<Fold::Term>> terms;
-  std::set<TaskId> pending;
-  for (const auto& [number, fold] : folds_) pending.insert(fold.tasks.begin(), fold.tasks.end());
-  for (auto& [id, tracked] : tasks_)
-    if (tracked.accepted && !tracked.here && !tracked.folded && tracked.update && tracked.peer && !pending.contains(id))
-      terms[*tracked.peer].push_back({id, tracked.weight});
-  for (auto& [peer, list] : terms) {
-    Fold fold;
-    fold.number = ++fold_number_;
-    fold.terms = std::move(list);
-    for (const auto& [name, slot] : sum_.slots)
-      fold.slots.push_back({name, slot.size(), slot.weighting, slot.sum.scale()});
-    PendingFold pending_fold{peer, {}};
-    for (const Fold::Term& term : fold.terms) pending_fold.tasks.push_back(term.id);
-    folds_[fold.number] = std::move(pending_fold);
-    send(peer, fold);
-  }
-}
-
-void Fleet::on_partial(PeerId peer, const PartialSum& partial) {
-  const auto it = folds_.find(partial.number);
-  if (it == folds_.end() || it->second.peer != peer)
-    return refuse(peer, Reason::unknown_task, "a partial sum nobody asked for");
-  bool sound = partial.units.size() == sum_.slots.size() && partial.terms == it->second.tasks.size();
-  std::size_t index = 0;
-  for (const auto& [name, slot] : sum_.slots) {
-    if (!sound) break;
-    sound = partial.units[index++].size() == slot.size() * sizeof(std::int64_t);
-  }
-  if (!sound) {
-    refuse(peer, Reason::layout, "a partial sum of the wrong size");
-    channel_.disconnect(peer, Reason::layout);
-    return;
-  }
-  index = 0;
-  for (auto& [name, slot] : sum_.slots) slot.sum.merge(partial.units[index++].as<std::int64_t>());
-  for (const TaskId& task : it->second.tasks) tasks_.at(task).folded = true;
-  folds_.erase(it);
-}
-
-bool Fleet::sum_complete() const {
-  return std::all_of(tasks_.begin(), tasks_.end(),
-                     [](const auto& entry) { return !entry.second.accepted || entry.second.folded; });
-}
-
-PhaseSum Fleet::close_sum(Version /*current*/) {
-  if (strategy_.traits().keeps_updates) {
-    const auto all_here = [this] {
-      return std::all_of(tasks_.begin(), tasks_.end(),
-                         [](const auto& entry) { return !entry.second.accepted || entry.second.here; });
-    };
-    std::map<PeerId, Collect> requests;
-    for (const auto& [id, tracked] : tasks_)
-      if (tracked.accepted && !tracked.here && tracked.peer) requests[*tracked.peer].tasks.push_back(id);
-    for (const auto& [peer, collect] : requests) send(peer, collect);
-    pump_(all_here);
-    for (auto& [id, tracked] : tasks_)
-      if (tracked.accepted) {
-        sum_.updates.push_back(*tracked.update);
-        tracked.folded = true;
-      }
-    return std::move(sum_);
-  }
-  fold_here(1);
-  // Terms whose holder dies meanwhile are trained again elsewhere and asked for again.
-  while (!sum_complete()) {
-    fold_at_workers();
-    const std::size_t asked = folds_.size();
-    pump_([this, asked] {
-      return sum_complete() || folds_.size() != asked ||
-             std::any_of(tasks_.begin(), tasks_.end(), [this](const auto& entry) {
-               const Tracked& t = entry.second;
-               return t.accepted && !t.folded && t.update && t.peer &&
-                      std::none_of(folds_.begin(), folds_.end(), [&](const auto& fold) {
-                        return std::find(fold.second.tasks.begin(), fold.second.tasks.end(), entry.first) !=
-                               fold.second.tasks.end();
-                      });
-             });
-    });
-  }
-  return std::move(sum_);
-}
-
-// ---- evaluation on clients ----
-
-std::vector<ClientEvaluation> Fleet::evaluate_clients(Version version, const std::vector<TaskId>& clients) {
-  evaluations_.clear();
-  std::map<ClientId, TaskId> left;
-  for (const TaskId& client : clients) left[client.client] = client;
-  while (!left.empty()) {
-    if (options_.deployed) std::erase_if(left, [this](const auto& entry) { return !clients_.contains(entry.first); });
-    else pump_([this] { return !peers_.empty(); });
-    if (left.empty()) break;
-    std::map<PeerId, EvaluateClients> requests;
-    std::size_t index = 0;
-    for (const auto& [client, state] : left) {
-      auto peer = peers_.begin();
-      std::advance(peer, static_cast<std::ptrdiff_t>(index++ % peers_.size()));
-      EvaluateClients& request = requests[options_.deployed ? clients_.at(client) : peer->first];
-      request.version = version;
-      request.clients.push_back(state);
-    }
-    for (const auto& [peer, request] : requests) {
-      if (strategy_.traits().exchanges) send_shared(peer, "model", version);
-      for (const TaskId& client : request.clients) evaluating_[peer].insert(client.client);
-      send(peer, request);
-    }
-    pump_([this] { return evaluating_.empty(); });
-    for (const ClientEvaluation& done : evaluations_) left.erase(done.client);
-  }
-  std::sort(evaluations_.begin(), evaluations_.end(),
-            [](const ClientEvaluation& a, const ClientEvaluation& b) { return a.client < b.client; });
-  return std::move(evaluations_);
-}
-
 // ---- messages ----
 
 void Fleet::on_message(PeerId peer, const Message& message) {
   const auto type = static_cast<MessageType>(message.type);
   if (type == MessageType::hello) {
-    if (const auto hello = decode<Hello>(message); hello && hello->capacity > 0) return on_hello(peer, *hello);
+    if (const auto hello = decode<Hello>(message); hello && hello->capacity > 0)
+      return on_hello(peer, *hello);
   } else if (!peers_.contains(peer)) {
     return refuse(peer, Reason::malformed, fmt::format("{} before hello", to_string(type)));
   }
@@ -467,7 +326,8 @@ void Fleet::on_message(PeerId peer, const Message& message) {
   if (type == MessageType::client_evaluations)
     if (const auto results = decode<ClientEvaluations>(message)) {
       const auto asked = evaluating_.find(peer);
-      if (asked == evaluating_.end()) return refuse(peer, Reason::unknown_task, "an evaluation nobody asked for");
+      if (asked == evaluating_.end())
+        return refuse(peer, Reason::unknown_task, "an evaluation nobody asked for");
       for (const ClientEvaluation& result : results->results)
         if (asked->second.contains(result.client)) evaluations_.push_back(result);
       evaluating_.erase(asked);

@@ -23,8 +23,8 @@ namespace fedloom {
 
 struct FleetOptions {
   Welcome welcome;
-  bool deployed = false;      // peers are single clients, tasks go to the client they name
-  Tick lost_after = 0;        // a deployed client that is gone this long loses its task
+  bool deployed = false;  // peers are single clients, tasks go to the client they name
+  Tick lost_after = 0;    // a deployed client that is gone this long loses its task
   std::uint64_t population = 0;
 };
 
@@ -130,7 +130,7 @@ class Fleet {
   std::map<ClientId, std::uint64_t> client_examples_;
   std::map<std::string, std::map<Version, Shared>, std::less<>> shared_;
   std::map<TaskId, Tracked> tasks_;
-  std::deque<TaskId> queue_;            // to be given to workers, in order
+  std::deque<TaskId> queue_;  // to be given to workers, in order
   PhaseSum sum_;
   std::uint64_t fold_number_ = 0;
   std::map<std::uint64_t, PendingFold> folds_;

@@ -12,8 +12,8 @@ namespace fedloom {
 namespace asio = boost::asio;
 
 struct AsioExecutor::State {
-  // Not io_context{1}: with that hint what a task posts waits in a queue of its own until the task ends, and a
-  // run_until() inside the task would never see it.
+  // Not io_context{1}: with that hint what a task posts waits in a queue of its own until the task ends, and
+  // a run_until() inside the task would never see it.
   asio::io_context context;
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(context);
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();

@@ -76,8 +76,8 @@ void CEREAL_LOAD_FUNCTION_NAME(ByteReader& archive, T& value) {
 
 /// Grows as elements are read: a count alone, whatever it claims, allocates nothing.
 template <class T, class Allocator>
-requires(!std::is_arithmetic_v<T>)
-void CEREAL_LOAD_FUNCTION_NAME(ByteReader& archive, std::vector<T, Allocator>& vector) {
+requires(!std::is_arithmetic_v<T>) void CEREAL_LOAD_FUNCTION_NAME(ByteReader& archive,
+                                                                  std::vector<T, Allocator>& vector) {
   cereal::size_type count = 0;
   archive(cereal::make_size_tag(count));
   vector.clear();

@@ -51,7 +51,8 @@ struct PayloadHead {
       if (extent < 0 || __builtin_mul_overflow(count, static_cast<std::uint64_t>(extent), &count))
         throw MalformedBytes("impossible shape");
     }
-    if (count > std::numeric_limits<std::uint64_t>::max() / sizeof(float)) throw MalformedBytes("impossible shape");
+    if (count > std::numeric_limits<std::uint64_t>::max() / sizeof(float))
+      throw MalformedBytes("impossible shape");
     return count;
   }
   template <class Archive>
@@ -74,7 +75,8 @@ std::vector<Payload> detach(const Message& message, const std::vector<PayloadHea
   if (heads.size() != message.blobs.size()) throw MalformedBytes("wrong number of tensors");
   std::vector<Payload> payloads;
   for (std::size_t i = 0; i < heads.size(); ++i) {
-    if (message.blobs[i].size() != heads[i].floats() * sizeof(float)) throw MalformedBytes("wrong tensor size");
+    if (message.blobs[i].size() != heads[i].floats() * sizeof(float))
+      throw MalformedBytes("wrong tensor size");
     payloads.push_back({heads[i].name, heads[i].shape, message.blobs[i]});
   }
   return payloads;
@@ -129,7 +131,8 @@ void fill(const Message& message, Task& v) {
 }
 
 void fill(const Message& message, Update& v) {
-  unpack(message, v.id, v.reason, v.error, v.examples, v.steps, v.loss_sum, v.loss_count, v.scalars, v.reports);
+  unpack(message, v.id, v.reason, v.error, v.examples, v.steps, v.loss_sum, v.loss_count, v.scalars,
+         v.reports);
   expect_known(v.reason, Reason::limit);
   if (message.blobs.empty()) return;
   std::vector<PayloadHead> slots;
@@ -244,15 +247,15 @@ Message encode(const Shared& v) {
 }
 
 Message encode(const Task& v) {
-  Message message = pack(MessageType::task, v.id, v.window, v.kind, v.version, v.shared, v.recipe, v.kept_version,
-                         v.hold, heads(v.extras));
+  Message message = pack(MessageType::task, v.id, v.window, v.kind, v.version, v.shared, v.recipe,
+                         v.kept_version, v.hold, heads(v.extras));
   attach(message, v.extras);
   return message;
 }
 
 Message encode(const Update& v) {
-  Message message = pack(MessageType::update, v.id, v.reason, v.error, v.examples, v.steps, v.loss_sum, v.loss_count,
-                         v.scalars, v.reports);
+  Message message = pack(MessageType::update, v.id, v.reason, v.error, v.examples, v.steps, v.loss_sum,
+                         v.loss_count, v.scalars, v.reports);
   attach(message, v.slots);
   return message;
 }
@@ -268,7 +271,9 @@ Message encode(const PartialSum& v) {
 Message encode(const Verdicts& v) { return pack(MessageType::verdicts, v.entries, v.forget); }
 Message encode(const Collect& v) { return pack(MessageType::collect, v.tasks); }
 Message encode(const EvaluateClients& v) { return pack(MessageType::evaluate_clients, v.version, v.clients); }
-Message encode(const ClientEvaluations& v) { return pack(MessageType::client_evaluations, v.version, v.results); }
+Message encode(const ClientEvaluations& v) {
+  return pack(MessageType::client_evaluations, v.version, v.results);
+}
 Message encode(const Goodbye& v) { return pack(MessageType::goodbye, v.reason, v.failed); }
 
 template <class T>
@@ -300,7 +305,8 @@ namespace {
 
 // A blob that has a size and no bytes: enough to ask what a message would cost.
 Blob blob_of_size(std::uint64_t bytes) {
-  return {std::shared_ptr<const void>(), std::span<const std::byte>(static_cast<const std::byte*>(nullptr), bytes)};
+  return {std::shared_ptr<const void>(),
+          std::span<const std::byte>(static_cast<const std::byte*>(nullptr), bytes)};
 }
 
 }  // namespace

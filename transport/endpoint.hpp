@@ -1,4 +1,5 @@
 // Endpoint texts: what a person may write, checked, and what ZeroMQ wants to read.
+// It parses text and opens nothing.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 // What waits for one peer, and which frame goes next. Knows the credits of the peer, no socket and no clock.
+// The receiving half is inbound.hpp; sockets are elsewhere.
 #pragma once
 
 #include <cstdint>

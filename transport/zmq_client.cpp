@@ -1,4 +1,5 @@
 // The client's side: says hello on every new connection and notices when the server is another one.
+// The server's end is zmq_server.cpp; what both share is zmq_channel.hpp.
 #include "transport/zmq_channel.hpp"
 
 namespace fedloom {

@@ -1,4 +1,5 @@
 // The books of a ZeroMQ channel: who is a peer, how a conversation ends, and who has been silent too long.
+// Sockets and frames are elsewhere.
 #include "transport/zmq_channel.hpp"
 
 namespace fedloom {

@@ -1,4 +1,5 @@
 // The server's side: strangers say hello and become peers, or are told why not.
+// The client's end is zmq_client.cpp; what both share is zmq_channel.hpp.
 #include <algorithm>
 
 #include "transport/zmq_channel.hpp"

@@ -1,4 +1,5 @@
 // Every eligible client, in every window: the cross-silo setting. The pacer's count is not a limit here.
+// It needs no randomness and is what deployed federations of a few institutions use.
 #include "algorithms/sampler.hpp"
 
 namespace fedloom {
@@ -6,7 +7,8 @@ namespace {
 
 class AllSampler : public Sampler {
  public:
-  std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t /*count*/, Random&) const override {
+  std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t /*count*/,
+                               Random&) const override {
     return candidates.list();
   }
 };

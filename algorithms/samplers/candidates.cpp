@@ -1,4 +1,5 @@
 // Listing the clients a sampler may choose from.
+// Samplers that can do without the list do: it costs a walk over the whole population.
 #include <numeric>
 
 #include "algorithms/sampler.hpp"

@@ -1,4 +1,5 @@
 // Uniform sampling without replacement, as in FedAvg. Memory O(count) for any population.
+// Floyd's algorithm (Random::choose) where everybody is eligible, rejection where nearly everybody is.
 #include <algorithm>
 #include <set>
 
@@ -9,8 +10,10 @@ namespace {
 
 class UniformSampler : public Sampler {
  public:
-  std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t count, Random& random) const override {
-    if (!candidates.eligible) return random.choose(candidates.population, std::min(count, candidates.population));
+  std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t count,
+                               Random& random) const override {
+    if (!candidates.eligible)
+      return random.choose(candidates.population, std::min(count, candidates.population));
     // Drawing and rejecting is uniform and cheap while most clients are eligible …
     std::set<ClientId> chosen;
     for (std::uint64_t tries = 0; chosen.size() < count && tries < 16 * count + 64; ++tries) {

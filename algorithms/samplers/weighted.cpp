@@ -12,7 +12,8 @@ namespace {
 
 class WeightedSampler : public Sampler {
  public:
-  std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t count, Random& random) const override {
+  std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t count,
+                               Random& random) const override {
     using Keyed = std::pair<double, ClientId>;
     std::priority_queue<Keyed, std::vector<Keyed>, std::greater<>> best;  // smallest key on top
     for (const ClientId client : candidates.list()) {

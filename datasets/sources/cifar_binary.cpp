@@ -1,4 +1,5 @@
 // Anybody's files in the record form of CIFAR-10.
+// The published CIFAR-10 itself, with its checks, is published_sets.cpp.
 #include <algorithm>
 #include <filesystem>
 

@@ -1,4 +1,5 @@
 // Anybody's table: CSV or TSV with numeric features, a label column and perhaps a client column.
+// The format is datasets/csv.hpp; here are its settings and the split into training and test.
 #include <cmath>
 #include <filesystem>
 

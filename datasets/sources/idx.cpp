@@ -1,4 +1,5 @@
 // Anybody's IDX files: images (or rows of features) and labels as bytes, optionally a client id for each.
+// The format is datasets/idx.hpp; here are its settings and the split into training and test.
 #include <filesystem>
 
 #include "core/error.hpp"

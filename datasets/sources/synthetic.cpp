@@ -1,4 +1,5 @@
 // Synthetic(alpha, beta) by name: the default, since it needs no files.
+// The generator is datasets/synthetic.hpp; here are its settings.
 #include "datasets/synthetic.hpp"
 #include "datasets/data_source.hpp"
 

@@ -1,4 +1,5 @@
 // fedloom check: everything that can be known before the first round.
+// It builds all components and runs none.
 #include <memory>
 
 #include "core/messages.hpp"
@@ -25,18 +26,21 @@ void print_estimates(const ExperimentConfig& config, const Components& parts) {
   const std::uint64_t up = deployed_size(update);
   const double model_bytes = 4.0 * static_cast<double>(layout.size());
   fmt::print("\n# estimates (vectors that the strategy adds to the model are not included)\n");
-  fmt::print("#   model              {} parameters, {} exchanged, {:.1f} MFLOP forward per example\n", layout.size(),
-             exchanged, parts.model->forward_flops() / 1e6);
+  fmt::print("#   model              {} parameters, {} exchanged, {:.1f} MFLOP forward per example\n",
+             layout.size(), exchanged, parts.model->forward_flops() / 1e6);
   fmt::print("#   federation         {} clients, at most {} per round\n", clients, cohort);
-  fmt::print("#   per client         {} down, {} up per round\n", bytes_text(static_cast<double>(down)), bytes_text(static_cast<double>(up)));
-  fmt::print("#   whole run          {} down, {} up\n", bytes_text(static_cast<double>(down * cohort * config.rounds)),
+  fmt::print("#   per client         {} down, {} up per round\n", bytes_text(static_cast<double>(down)),
+             bytes_text(static_cast<double>(up)));
+  fmt::print("#   whole run          {} down, {} up\n",
+             bytes_text(static_cast<double>(down * cohort * config.rounds)),
              bytes_text(static_cast<double>(up * cohort * config.rounds)));
   // Server: model, the copy that is sent, sums of twice its size; worker: model, start, gradient, momentum
   // and the updates it holds.
   const double server = 4.0 * model_bytes + static_cast<double>(parts.data->memory_bytes());
-  const double worker = (4.0 + static_cast<double>(cohort)) * model_bytes + static_cast<double>(parts.data->memory_bytes());
-  fmt::print("#   memory             server about {}, all workers' updates at most {}\n",
-             bytes_text(server), bytes_text(worker));
+  const double worker =
+      (4.0 + static_cast<double>(cohort)) * model_bytes + static_cast<double>(parts.data->memory_bytes());
+  fmt::print("#   memory             server about {}, all workers' updates at most {}\n", bytes_text(server),
+             bytes_text(worker));
 }
 
 }  // namespace
@@ -47,9 +51,12 @@ void add_check_command(CLI::App& app, Action& action) {
     std::vector<std::string> overrides;
   };
   auto a = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand("check", "check an experiment and print it resolved, with estimates");
+  CLI::App* command =
+      app.add_subcommand("check", "check an experiment and print it resolved, with estimates");
   command->add_option("file", a->file, "experiment file (YAML)")->required();
-  command->add_option("--set", a->overrides, "change a key (repeatable)")->type_name("KEY=VALUE")->allow_extra_args(false);
+  command->add_option("--set", a->overrides, "change a key (repeatable)")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   command->add_option("--data", a->data, "folder of data sets; default FEDLOOM_DATA, else ./data");
   command->callback([&action, a] {
     action = [a] {

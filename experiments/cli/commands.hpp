@@ -1,4 +1,5 @@
 // The verbs of the program. Each adds its subcommand to the parser; what it does runs after parsing.
+// Parsing is CLI11's; the work is in the folders above.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,5 @@
 // fedloom list: everything that has a name, with its description, settings and source.
+// It walks the registries, so it is never out of date.
 #include <memory>
 
 #include "algorithms/algorithm.hpp"
@@ -56,7 +57,8 @@ void add_list_command(CLI::App& app, Action& action) {
   command->add_option("kind", a->kind, "one of: " + fmt::format("{}", fmt::join(kinds, ", ")))
       ->check(CLI::IsMember(kinds));
   command->add_flag("--brief", a->brief, "names and descriptions only, without settings");
-  command->add_option("--plugin", a->plugins, "also what this plug-in brings (repeatable)")->allow_extra_args(false);
+  command->add_option("--plugin", a->plugins, "also what this plug-in brings (repeatable)")
+      ->allow_extra_args(false);
   command->callback([&action, a] {
     action = [a] {
       for (const std::string& plugin : a->plugins) load_plugin(plugin);

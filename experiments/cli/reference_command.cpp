@@ -1,4 +1,5 @@
 // fedloom reference: the configuration page, or a schema for editors.
+// The text itself is experiments/reference.hpp.
 #include <memory>
 
 #include <fmt/format.h>

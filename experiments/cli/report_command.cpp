@@ -1,4 +1,5 @@
 // fedloom report: one page from one or more run folders.
+// The page itself is experiments/report/report.hpp.
 #include <memory>
 
 #include <fmt/format.h>
@@ -14,7 +15,8 @@ void add_report_command(CLI::App& app, Action& action) {
     std::string out;
   };
   auto a = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand("report", "write report.html from run folders, overlaid when there are several");
+  CLI::App* command =
+      app.add_subcommand("report", "write report.html from run folders, overlaid when there are several");
   command->add_option("folders", a->folders, "run folders")->required();
   command->add_option("--out", a->out, "the page to write; default report.html in the first folder");
   command->callback([&action, a] {

@@ -1,4 +1,5 @@
 // fedloom run, server, client and the hidden worker.
+// The verbs that start processes; what they do is experiments/run.hpp.
 #include <memory>
 
 #include "datasets/data_source.hpp"
@@ -51,9 +52,12 @@ void add_run_command(CLI::App& app, Action& action) {
   auto a = std::make_shared<RunArguments>();
   CLI::App* command = app.add_subcommand("run", "simulate a federation on this machine");
   add_common(*command, *a);
-  CLI::Option* workers = command->add_option("--workers", a->workers, "worker processes; default one per core")->type_name("N");
-  CLI::Option* transport = command->add_option("--transport", a->transport, "ipc (default), tcp, or inproc: threads only");
-  CLI::Option* seed = command->add_option("--seed", a->seed, "seed; the same as --set seed=N")->type_name("N");
+  CLI::Option* workers =
+      command->add_option("--workers", a->workers, "worker processes; default one per core")->type_name("N");
+  CLI::Option* transport =
+      command->add_option("--transport", a->transport, "ipc (default), tcp, or inproc: threads only");
+  CLI::Option* seed =
+      command->add_option("--seed", a->seed, "seed; the same as --set seed=N")->type_name("N");
   command->footer(
       "Example:\n  fedloom run experiments/quickstart.yaml --set rounds=3 --out runs/try\n\n"
       "Ctrl-C finishes the round, writes a checkpoint and exits with code 130; --resume goes on.\n"
@@ -85,12 +89,17 @@ void add_server_command(CLI::App& app, Action& action) {
 void add_client_command(CLI::App& app, Action& action) {
   auto a = std::make_shared<ClientOptions>();
   CLI::App* command = app.add_subcommand("client", "be one client of a deployed federation");
-  command->add_option("file", a->experiment, "the server's experiment file (data and timeouts are read)")->required();
-  command->add_option("--connect", a->connect, "where the server listens: tcp://HOST:PORT or ipc:///PATH")->required();
+  command->add_option("file", a->experiment, "the server's experiment file (data and timeouts are read)")
+      ->required();
+  command->add_option("--connect", a->connect, "where the server listens: tcp://HOST:PORT or ipc:///PATH")
+      ->required();
   command->add_option("--client", a->client, "this client's index, 0 … clients-1")->required();
-  command->add_option("--own-data", a->own_data, "folder with this client's own files instead of its part of the data")
+  command
+      ->add_option("--own-data", a->own_data,
+                   "folder with this client's own files instead of its part of the data")
       ->type_name("DIR");
-  command->add_option("--data", a->data_dir, "folder of data sets; default FEDLOOM_DATA, else ./data")->type_name("DIR");
+  command->add_option("--data", a->data_dir, "folder of data sets; default FEDLOOM_DATA, else ./data")
+      ->type_name("DIR");
   command->add_option("--state", a->state_dir, "folder for state kept between tasks; default client-N-state");
   command->add_option("--name", a->name, "name shown by the server");
   command->add_option("--set", a->overrides, "change a key of the experiment (repeatable)")

@@ -17,8 +17,9 @@ int main(int argc, char** argv) {
   CLI::App app{"fedloom: federated learning from one YAML file, with the same bits every time"};
   app.set_version_flag("--version", std::string(kVersion));
   app.require_subcommand(1);
-  app.footer("Start here:\n  fedloom run experiments/quickstart.yaml\n  fedloom list strategies\n"
-             "Every verb explains itself with --help.");
+  app.footer(
+      "Start here:\n  fedloom run experiments/quickstart.yaml\n  fedloom list strategies\n"
+      "Every verb explains itself with --help.");
   Action action;
   add_run_command(app, action);
   add_server_command(app, action);

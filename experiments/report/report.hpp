@@ -1,4 +1,5 @@
 // fedloom report: one self-contained HTML page from one or more run folders.
+// What is drawn is in assets/; reading run folders is run_data.hpp.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 // The settings of several runs beside each other: which differ, and how a group of runs is named by them.
+// It compares settings as text and knows none of them.
 #pragma once
 
 #include <vector>

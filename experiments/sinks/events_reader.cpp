@@ -1,4 +1,5 @@
 // The way back: lines of events.jsonl to event structs, field by field as core/events.cpp wrote them.
+// Reading and writing are apart because only reports and resumed runs read.
 #include <charconv>
 #include <cmath>
 #include <filesystem>

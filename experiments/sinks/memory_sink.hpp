@@ -1,4 +1,5 @@
 // Keeps every event in memory, for tests and for programs that use the library without a run folder.
+// It grows with the run; nothing long should use it.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,5 @@
 // How progress looks: fields, bar, closing block, and what the terminal is able to show.
+// When to draw is progress.cpp.
 #include <sys/ioctl.h>
 #include <unistd.h>
 

@@ -1,4 +1,5 @@
 // A two-dimensional convolution, optionally with the ReLU and the 2x2 max-pooling that follow it.
+// Products go through gemm on im2col patches.
 #pragma once
 
 #include "models/initializer.hpp"

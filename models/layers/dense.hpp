@@ -1,4 +1,5 @@
 // A fully connected layer, optionally with its ReLU.
+// Products go through gemm; weights are stored (out, in) as PyTorch does.
 #pragma once
 
 #include "models/initializer.hpp"

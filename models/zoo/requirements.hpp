@@ -1,4 +1,5 @@
 // What registered models ask of a data set, said to the person who combined the two.
+// They turn a misfit into a sentence before any layer sees it.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 // Multinomial logistic regression: one dense layer. Convex, so it starts at zero unless told otherwise.
+// The convex task of many federated papers.
 #include "models/layers/dense.hpp"
 #include "models/sequential.hpp"
 #include "models/zoo/requirements.hpp"

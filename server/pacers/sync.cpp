@@ -24,9 +24,12 @@ struct SyncConfig {
     v.alias("client_num_per_round", "clients_per_round");
     v("clients_per_round", clients_per_round, "clients whose updates make a round", at_least(1));
     v.alias("fraction_fit", "fraction");
-    v("fraction", fraction, "share of the population instead of clients_per_round; 0 is one client", between(0, 1));
-    v("over_selection", over_selection, "start this share more than needed and take the first", between(0, 10));
-    v("deadline", deadline, "close the round after this time with whoever is in; 0s waits for all", at_least(0));
+    v("fraction", fraction, "share of the population instead of clients_per_round; 0 is one client",
+      between(0, 1));
+    v("over_selection", over_selection, "start this share more than needed and take the first",
+      between(0, 10));
+    v("deadline", deadline, "close the round after this time with whoever is in; 0s waits for all",
+      at_least(0));
     v("min_clients", min_clients, "the fewest updates a deadline may close with", at_least(1));
     v("weights", weights, "how updates weigh", one_of({"examples", "uniform"}));
   }
@@ -42,7 +45,8 @@ class SyncPacer : public Pacer {
 
   std::uint64_t largest_cohort(std::uint64_t population) const override {
     // 1.1 * 100 is a little more than 110 in binary; that is not a 111th client.
-    const double wanted = std::ceil(static_cast<double>(goal(population)) * (1.0 + config_.over_selection) - 1e-9);
+    const double wanted =
+        std::ceil(static_cast<double>(goal(population)) * (1.0 + config_.over_selection) - 1e-9);
     return std::min(population, static_cast<std::uint64_t>(wanted));
   }
 

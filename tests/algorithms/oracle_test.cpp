@@ -1,6 +1,6 @@
 // Each algorithm against numbers worked out by hand (exact rationals where the papers' rules give them). Both
-// halves are made from YAML and driven through their public interfaces. Storage is float, sums are fixed-point:
-// the tolerance is 1e-6 relative throughout, a few float ulps.
+// halves are made from YAML and driven through their public interfaces. Storage is float, sums are
+// fixed-point: the tolerance is 1e-6 relative throughout, a few float ulps.
 #include <algorithm>
 #include <cmath>
 
@@ -17,8 +17,8 @@ void expect_close(double actual, double expected, const char* what) {
 
 // ---- FedAvg ----
 
-// fedavg_weighted: models (1,2), (3,4), (5,6) with 1, 1, 2 examples average to (7/2, 9/2). One step of rate 1 on
-// |y - b|^2 / 2 goes from anywhere to b, so each client's data is its model.
+// fedavg_weighted: models (1,2), (3,4), (5,6) with 1, 1, 2 examples average to (7/2, 9/2). One step of rate 1
+// on |y - b|^2 / 2 goes from anywhere to b, so each client's data is its model.
 TEST(FedAvg, AveragesModelsByExamples) {
   ByHand world("fedavg", "{}", {0, 0}, 3);
   std::vector<HandClient> clients = {{{{1, 1, 2}}, 1}, {{{1, 3, 4}}, 1}, {{{1, 5, 6}}, 2}};
@@ -51,10 +51,11 @@ TEST(FedAvg, TakesAsManyStepsAsThePaperCounts) {
   EXPECT_EQ(result.update.steps, 300U);
 }
 
-// Running statistics are averaged plainly, whatever the server's learning rate: 10 + mean(2, 4) = 13, while the
-// trained parameter moves half of the mean delta: 1 + (1 + 3) / 2 / 2 = 2.
+// Running statistics are averaged plainly, whatever the server's learning rate: 10 + mean(2, 4) = 13, while
+// the trained parameter moves half of the mean delta: 1 + (1 + 3) / 2 / 2 = 2.
 TEST(EveryServerRule, AveragesStatisticsPlainly) {
-  for (const std::string name : {"fedavg", "fedprox", "scaffold", "fedavgm", "fedadagrad", "fedadam", "fedyogi"}) {
+  for (const std::string name :
+       {"fedavg", "fedprox", "scaffold", "fedavgm", "fedadagrad", "fedadam", "fedyogi"}) {
     SCOPED_TRACE(name);
     ByHand world(name, "server_lr: 0.5", {1, 10}, 2, 1);
     std::vector<HandResult> results = {ByHand::delta(0, 1, {1, 2}), ByHand::delta(1, 1, {3, 4})};
@@ -101,7 +102,8 @@ TEST(FedProx, FollowsTheTrajectory) {
 
 // ---- SCAFFOLD ----
 
-// f1 = y^2 / 2 (a = 1, b = 0), f2 = (y - 3)^2 (a = 2, b = 3), x0 = 1, K = 2, eta_l = 0.1, eta_g = 1, N = |S| = 2.
+// f1 = y^2 / 2 (a = 1, b = 0), f2 = (y - 3)^2 (a = 2, b = 3), x0 = 1, K = 2, eta_l = 0.1, eta_g = 1, N = |S|
+// = 2.
 struct ScaffoldRound {
   double y[2];
   double c_i[2];
@@ -137,8 +139,8 @@ TEST(Scaffold, OptionTwoComesFromTheDrift) {  // scaffold_option2
                                 {{1.4569, 1.4801}, {1.3155, -3.3505}, 1.4685, -1.0175}});
 }
 
-// Three clients of four take part once: c = (1/N) sum of the changes with N = 4, not 3. With option 1 at x = 1 the
-// changes are the gradients 1, -4 and 2 (1 - 0) = 2: c = -1/4.
+// Three clients of four take part once: c = (1/N) sum of the changes with N = 4, not 3. With option 1 at x =
+// 1 the changes are the gradients 1, -4 and 2 (1 - 0) = 2: c = -1/4.
 TEST(Scaffold, DividesByAllClients) {
   ByHand world("scaffold", "{option: 1}", {1}, 4);
   std::vector<HandClient> clients = {{{{1, 0}}}, {{{2, 3}}}, {{{2, 0}}}};
@@ -149,8 +151,8 @@ TEST(Scaffold, DividesByAllClients) {
   expect_close(world.slot("control"), -0.25, "c");
 }
 
-// Option 1 takes the mean over all examples in batches of any size: gradients at x = 1 are 1, 2 (1 - 3) = -4 and
-// 3 (1 - 2) = -3, mean -2.
+// Option 1 takes the mean over all examples in batches of any size: gradients at x = 1 are 1, 2 (1 - 3) = -4
+// and 3 (1 - 2) = -3, mean -2.
 TEST(Scaffold, FullGradientIsOverAllExamplesWhateverTheBatch) {
   for (const std::int64_t batch_size : {1, 2, 3, 7}) {
     ByHand world("scaffold", "{option: 1}", {1}, 1);
@@ -198,7 +200,8 @@ struct OptimizerRound {
   double x;
 };
 
-void expect_optimizer(const std::string& name, const std::string& settings, const std::vector<OptimizerRound>& rounds) {
+void expect_optimizer(const std::string& name, const std::string& settings,
+                      const std::vector<OptimizerRound>& rounds) {
   ByHand world(name, settings, {1}, 1);
   const double deltas[] = {0.5, -0.2};
   for (std::size_t r = 0; r < rounds.size(); ++r) {
@@ -234,8 +237,8 @@ TEST(FedYogi, AddsWhileTheSquareIsLarger) {
                    {{0.05, 0.002501, x1}, {0.025, 0.002901, x2}});
 }
 
-// With v0 = tau^2 = 1 and D = 1/2, D^2 < v: Yogi subtracts, v = 1 - 0.01 / 4 = 0.9975, where Adam would decay to
-// 0.99 + 0.0025 = 0.9925. Then D = -1/5: v = 0.9975 - 0.0004 = 0.9971.
+// With v0 = tau^2 = 1 and D = 1/2, D^2 < v: Yogi subtracts, v = 1 - 0.01 / 4 = 0.9975, where Adam would decay
+// to 0.99 + 0.0025 = 0.9925. Then D = -1/5: v = 0.9975 - 0.0004 = 0.9971.
 TEST(FedYogi, SubtractsWhileTheSquareIsSmaller) {
   const double x1 = 1.0 + 0.1 * 0.05 / (std::sqrt(0.9975) + 1.0);
   const double x2 = x1 + 0.1 * 0.025 / (std::sqrt(0.9971) + 1.0);
@@ -273,7 +276,8 @@ TEST(LocalOnly, EveryClientGoesItsOwnWay) {
     for (ClientId id = 0; id < 2; ++id) {
       const HandResult result = world.train(id, clients[id], half);
       EXPECT_TRUE(result.update.slots.empty());
-      expect_close(static_cast<double>(clients[id].kept.at("model").data[0]), id == 0 ? expected : -expected, "w");
+      expect_close(static_cast<double>(clients[id].kept.at("model").data[0]), id == 0 ? expected : -expected,
+                   "w");
     }
     EXPECT_EQ(world.parameter(), 0.0);
   }

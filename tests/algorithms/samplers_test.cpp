@@ -69,8 +69,8 @@ INSTANTIATE_TEST_SUITE_P(Registry, EverySampler, ::testing::ValuesIn(SamplerRegi
                          [](const auto& name) { return name.param; });
 
 TEST(UniformSampler, EveryClientIsAsLikely) {
-  // 4000 draws of 5 of 20: each client 1000 times, sd = sqrt(4000 * 1/4 * 3/4) = 27.4. With and without a filter
-  // that keeps most (drawn and rejected) or few (listed).
+  // 4000 draws of 5 of 20: each client 1000 times, sd = sqrt(4000 * 1/4 * 3/4) = 27.4. With and without a
+  // filter that keeps most (drawn and rejected) or few (listed).
   const auto sampler = make_sampler("uniform");
   for (const std::uint64_t stride : {0U, 1U, 50U}) {
     Candidates some = candidates(std::max<std::uint64_t>(1, stride) * 20);
@@ -107,8 +107,8 @@ TEST(WeightedSampler, FirstDrawsAreProportional) {
 }
 
 TEST(WeightedSampler, TwoOfThreeWithoutReplacement) {
-  // Left out of two successive draws from weights 1, 1, 2: client 2 is missed with 1/4 * 1/3 * 2 = 1/6, the others
-  // with (1 - 1/6) / 2 = 5/12 each. Over 6000 draws: 1000 and 2500, sd below 38.2.
+  // Left out of two successive draws from weights 1, 1, 2: client 2 is missed with 1/4 * 1/3 * 2 = 1/6, the
+  // others with (1 - 1/6) / 2 = 5/12 each. Over 6000 draws: 1000 and 2500, sd below 38.2.
   const auto sampler = make_sampler("weighted");
   Candidates three = candidates(3);
   three.examples = [](ClientId client) { return std::uint64_t{client == 2 ? 2U : 1U}; };

@@ -1,5 +1,5 @@
-// Settings of algorithms: ranges are refused with the place and the allowed range, defaults are the papers', and
-// the sizes of the models the papers count are theirs.
+// Settings of algorithms: ranges are refused with the place and the allowed range, defaults are the papers',
+// and the sizes of the models the papers count are theirs.
 #include <gtest/gtest.h>
 
 #include "tests/support/by_hand.hpp"
@@ -73,7 +73,8 @@ TEST(PublishedModels, HaveThePapersSizes) {
   const DataSpec mnist{{1, 28, 28}, 10, 0};
   const ConfigNode none = ConfigNode::from_text("{}", "test.yaml");
   const ConfigNode two_layers = ConfigNode::from_text("hidden: [200, 200]", "test.yaml");
-  EXPECT_EQ(ModelRegistry::instance().find("mlp", "model").make(two_layers, mnist)->layout()->size(), 199'210U);
+  EXPECT_EQ(ModelRegistry::instance().find("mlp", "model").make(two_layers, mnist)->layout()->size(),
+            199'210U);
   EXPECT_EQ(ModelRegistry::instance().find("cnn", "model").make(none, mnist)->layout()->size(), 1'663'370U);
 }
 

@@ -16,7 +16,8 @@ std::vector<FloatBuffer> random_updates(std::size_t count, std::size_t size, dou
   Random random(7, Stream::noise);
   std::vector<FloatBuffer> updates(count, FloatBuffer(size));
   for (FloatBuffer& update : updates)
-    for (float& value : update) value = static_cast<float>(random.normal() * spread * std::exp(random.normal()));
+    for (float& value : update)
+      value = static_cast<float>(random.normal() * spread * std::exp(random.normal()));
   return updates;
 }
 
@@ -63,7 +64,8 @@ TEST(FixedPoint, ErrorIsAtMostHalfAUnitPerTerm) {
     long double exact = 0;
     for (const FloatBuffer& update : updates) exact += 600.0L * static_cast<long double>(update[i]);
     // value() rounds once more to double: allow that ulp.
-    const double allowed = kCount * 0.5 * std::ldexp(1.0, -scale.exponent) + std::abs(static_cast<double>(exact)) * 1e-15;
+    const double allowed =
+        kCount * 0.5 * std::ldexp(1.0, -scale.exponent) + std::abs(static_cast<double>(exact)) * 1e-15;
     EXPECT_NEAR(sum.value(i), static_cast<double>(exact), allowed);
   }
 }

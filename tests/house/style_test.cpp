@@ -32,9 +32,11 @@ TEST(Style, EveryFileOpensByItsPurpose) {
       << "these must open with lines that say what they are, what not, where the idea comes from";
 }
 
+// A suite of tests is a list that is read in pieces, so it may be longer.
 TEST(Style, NoFileIsTooLongToRead) {
   for (const SourceFile& file : sources())
-    EXPECT_LE(file.lines().size(), 400U) << file.path << ": would two files be clearer?";
+    EXPECT_LE(file.lines().size(), file.folder() == "tests" ? 600U : 400U)
+        << file.path << ": would two files be clearer?";
 }
 
 TEST(Style, HeadersAreIncludedOnce) {

@@ -1,4 +1,5 @@
-// Bytes that the program reports against bytes that a relay between its processes saw, and against each other.
+// Bytes that the program reports against bytes that a relay between its processes saw, and against each
+// other.
 #include <atomic>
 #include <thread>
 
@@ -53,7 +54,9 @@ class Accounting : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(Accounting, SocketBytesAreWhatTheRelaySaw) {
-  DeployedFederation federation(folder_, 4, set({"rounds=12", "evaluate.clients=3", "deploy.heartbeat=50ms", "strategy=" + GetParam()}));
+  DeployedFederation federation(
+      folder_, 4,
+      set({"rounds=12", "evaluate.clients=3", "deploy.heartbeat=50ms", "strategy=" + GetParam()}));
   federation.start_server("tcp://127.0.0.1:0");
   Relay relay(federation.endpoint());
   federation.start_clients(relay.endpoint());
@@ -73,7 +76,9 @@ INSTANTIATE_TEST_SUITE_P(Strategies, Accounting, ::testing::Values("fedavg", "sc
 
 // A model of which every message is many chunks.
 TEST_F(Accounting, LargeModelsReconcileToo) {
-  DeployedFederation federation(folder_, 2, set({"rounds=2", "model={name: mlp, hidden: [2000, 400]}", "train.steps=1", "deploy.heartbeat=50ms"}));
+  DeployedFederation federation(
+      folder_, 2,
+      set({"rounds=2", "model={name: mlp, hidden: [2000, 400]}", "train.steps=1", "deploy.heartbeat=50ms"}));
   federation.start_server("tcp://127.0.0.1:0");
   Relay relay(federation.endpoint());
   federation.start_clients(relay.endpoint());
@@ -87,7 +92,8 @@ TEST_F(Accounting, LargeModelsReconcileToo) {
 
 // A network that breaks every connection, again and again.
 TEST_F(Accounting, CutConnectionsChangeNoResult) {
-  DeployedFederation federation(folder_, 3, set({"rounds=300", "evaluate.every=100", "deploy.heartbeat=50ms", "strategy=scaffold"}));
+  DeployedFederation federation(
+      folder_, 3, set({"rounds=300", "evaluate.every=100", "deploy.heartbeat=50ms", "strategy=scaffold"}));
   federation.start_server("tcp://127.0.0.1:0");
   Relay relay(federation.endpoint());
   federation.start_clients(relay.endpoint());
@@ -103,14 +109,17 @@ TEST_F(Accounting, CutConnectionsChangeNoResult) {
   EXPECT_EQ(summary.bytes_down, simulated.bytes_down);
 }
 
-// The same experiment with sums made by workers, and with every update sent: deployed bytes do not care, sockets do.
+// The same experiment with sums made by workers, and with every update sent: deployed bytes do not care,
+// sockets do.
 TEST_F(Accounting, DeployedBytesDoNotDependOnTheMachine) {
-  const Words job = set({"rounds=5", "data.clients=40", "pacer.clients_per_round=40"}) + Words{"--workers", "1"};
+  const Words job =
+      set({"rounds=5", "data.clients=40", "pacer.clients_per_round=40"}) + Words{"--workers", "1"};
   std::vector<RunSummary> runs;
   for (const char* aggregate : {"worker", "server"})
     for (const char* transport : {"tcp", "ipc"}) {
       const std::string out = folder_ / (std::string(aggregate) + transport);
-      (void)run_job(out, job + set({std::string("runtime.aggregate=") + aggregate, std::string("runtime.transport=") + transport}));
+      (void)run_job(out, job + set({std::string("runtime.aggregate=") + aggregate,
+                                    std::string("runtime.transport=") + transport}));
       runs.push_back(read_summary(out + "/summary.json"));
       EXPECT_EQ(runs.back().bytes_up, runs.front().bytes_up);
       EXPECT_EQ(runs.back().bytes_down, runs.front().bytes_down);

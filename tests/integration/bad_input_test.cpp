@@ -10,8 +10,8 @@ namespace {
 
 struct Mistake {
   const char* name;
-  const char* yaml;          // the experiment; "" is the small job
-  Words words;               // further words of `fedloom run`
+  const char* yaml;                   // the experiment; "" is the small job
+  Words words;                        // further words of `fedloom run`
   std::vector<std::string> expected;  // all of it stands in stderr
 };
 
@@ -45,7 +45,10 @@ TEST_P(BadExperiment, IsRefusedWithPlaceAndRemedy) {
 }
 
 const std::vector<Mistake> kMistakes = {
-    {"UnknownKey", "rounds: 3\ntrain:\n  lr: 0.1\n  epocs: 2\n", {}, {"exp.yaml:4:10: train.epocs: unknown key", "'epochs'"}},
+    {"UnknownKey",
+     "rounds: 3\ntrain:\n  lr: 0.1\n  epocs: 2\n",
+     {},
+     {"exp.yaml:4:10: train.epocs: unknown key", "'epochs'"}},
     {"UnknownSection", "rounds: 3\ntrian: {lr: 1}\n", {}, {"exp.yaml:2:8: trian: unknown key", "'train'"}},
     {"WrongType", "rounds: three\n", {}, {"exp.yaml:1:9: rounds: expected a whole number", "'three'"}},
     {"FractionForCount", "rounds: 1.5\n", {}, {"exp.yaml:1:9: rounds: expected a whole number", "'1.5'"}},
@@ -55,15 +58,30 @@ const std::vector<Mistake> kMistakes = {
     {"NegativeRate", "train:\n  lr: -1\n", {}, {"exp.yaml:2:7: train.lr: -1 is out of range", "> 0"}},
     {"NotANumber", "train: {lr: .nan}\n", {}, {"exp.yaml:1:13: train.lr"}},
     {"Huge", "rounds: 99999999999999999999999\n", {}, {"exp.yaml:1:9: rounds"}},
-    {"UnknownUnit", "pacer: {name: sync, deadline: 5 parsecs}\n", {}, {"exp.yaml:1:31: pacer.deadline", "parsecs", "ms"}},
+    {"UnknownUnit",
+     "pacer: {name: sync, deadline: 5 parsecs}\n",
+     {},
+     {"exp.yaml:1:31: pacer.deadline", "parsecs", "ms"}},
     {"NoSuchChoice", "evaluate: {on: train}\n", {}, {"exp.yaml:1:16: evaluate.on", "test, validation"}},
     {"GivenTwice", "seed: 1\nrounds: 2\nseed: 2\n", {}, {"exp.yaml:3:1: seed", "twice"}},
-    {"UnknownStrategy", "rounds: 2\nstrategy: fedavgg\n", {}, {"exp.yaml:2:11: strategy", "'fedavg'", "scaffold"}},
-    {"UnknownStrategyInMap", "strategy:\n  name: scafold\n", {}, {"exp.yaml:2:9: strategy.name", "'scaffold'"}},
-    {"UnknownSetting", "strategy: {name: fedprox, nu: 1}\n", {}, {"exp.yaml:1:31: strategy.nu: unknown key", "'mu'"}},
+    {"UnknownStrategy",
+     "rounds: 2\nstrategy: fedavgg\n",
+     {},
+     {"exp.yaml:2:11: strategy", "'fedavg'", "scaffold"}},
+    {"UnknownStrategyInMap",
+     "strategy:\n  name: scafold\n",
+     {},
+     {"exp.yaml:2:9: strategy.name", "'scaffold'"}},
+    {"UnknownSetting",
+     "strategy: {name: fedprox, nu: 1}\n",
+     {},
+     {"exp.yaml:1:31: strategy.nu: unknown key", "'mu'"}},
     {"UnknownModel", "model: sofmax\n", {}, {"exp.yaml:1:8: model", "'softmax'"}},
     {"UnknownDataset", "data: {source: mnis}\n", {}, {"exp.yaml:1:16: data.source", "'mnist'"}},
-    {"UnknownPartitioner", "data: {source: mnist, partition: dirichle}\n", {}, {"exp.yaml:1:34: data.partition", "'dirichlet'"}},
+    {"UnknownPartitioner",
+     "data: {source: mnist, partition: dirichle}\n",
+     {},
+     {"exp.yaml:1:34: data.partition", "'dirichlet'"}},
     {"UnknownPacer", "pacer: synch\n", {}, {"exp.yaml:1:8: pacer", "'sync'"}},
     {"UnknownSampler", "sampler: unifrom\n", {}, {"exp.yaml:1:10: sampler", "'uniform'"}},
     {"UnknownOptimizer", "train: {optimizer: sdg}\n", {}, {"exp.yaml:1:20: train.optimizer", "'sgd'"}},
@@ -75,10 +93,19 @@ const std::vector<Mistake> kMistakes = {
     {"NoValidation", "evaluate: {on: validation}\n", {}, {"data.validation"}},
     {"MissingPlugin", "plugins: [./nothere.so]\n", {}, {"nothere.so", "cannot be opened"}},
     {"OverrideWithoutValue", "", {"--set", "train.lr"}, {"--set train.lr: expected key=value"}},
-    {"OverrideOfUnknownKey", "", {"--set", "train.epocs=2"}, {"--set train.epocs=2: train.epocs: unknown key", "'epochs'"}},
-    {"OverrideOfWrongType", "", {"--set", "train.lr=fast"}, {"--set train.lr=fast: train.lr: expected a number"}},
+    {"OverrideOfUnknownKey",
+     "",
+     {"--set", "train.epocs=2"},
+     {"--set train.epocs=2: train.epocs: unknown key", "'epochs'"}},
+    {"OverrideOfWrongType",
+     "",
+     {"--set", "train.lr=fast"},
+     {"--set train.lr=fast: train.lr: expected a number"}},
     {"OverrideBelowAScalar", "", {"--set", "seed.x=1"}, {"seed"}},
-    {"OverrideWithUnknownStrategy", "", {"--set", "strategy=fedavgg"}, {"--set strategy=fedavgg: strategy", "'fedavg'"}},
+    {"OverrideWithUnknownStrategy",
+     "",
+     {"--set", "strategy=fedavgg"},
+     {"--set strategy=fedavgg: strategy", "'fedavg'"}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Mistakes, BadExperiment, ::testing::ValuesIn(kMistakes),
@@ -132,7 +159,8 @@ TEST_F(BadInput, WordsOnTheCommandLine) {
 }
 
 TEST_F(BadInput, AnEndpointThatIsTaken) {
-  const auto first = start({"server", kSmallJob, "--listen", "tcp://127.0.0.1:0", "--out", folder_ / "first"});
+  const auto first =
+      start({"server", kSmallJob, "--listen", "tcp://127.0.0.1:0", "--out", folder_ / "first"});
   const std::string line = first->wait_for_line("listening on ");
   ASSERT_NE(line.find("tcp://"), std::string::npos) << first->err();
   const std::string endpoint = line.substr(line.find("tcp://"), line.find(';') - line.find("tcp://"));
@@ -141,7 +169,8 @@ TEST_F(BadInput, AnEndpointThatIsTaken) {
 }
 
 Words csv_words(const std::string& file) {
-  return Words{"--out", "run"} + set({"data.source={name: csv, train: " + file + ", classes: 2}", "data.clients=2"});
+  return Words{"--out", "run"} +
+         set({"data.source={name: csv, train: " + file + ", classes: 2}", "data.clients=2"});
 }
 
 TEST_F(BadInput, TablesWithFaults) {
@@ -162,17 +191,22 @@ TEST_F(BadInput, TablesWithFaults) {
     EXPECT_NE(said.find("table.csv"), std::string::npos) << said;
     EXPECT_NE(said.find(expected), std::string::npos) << "expected: " << expected << "\nfound: " << said;
   }
-  const std::string cut = folder_.write("table.csv.gz", std::string("\x1f\x8b\x08\0\0\0\0\0\0\3\x4b\x2c", 12));
+  const std::string cut =
+      folder_.write("table.csv.gz", std::string("\x1f\x8b\x08\0\0\0\0\0\0\3\x4b\x2c", 12));
   EXPECT_NE(refusal(Words{"run", plain} + csv_words(cut)).find("table.csv.gz"), std::string::npos);
 }
 
 // Found out by the clients, told by the server: what they cannot do is a mistake in the experiment.
 TEST_F(BadInput, AStrategyThatCannotWorkWithTheOptimizer) {
   const Words words = set({"strategy=scaffold", "train.optimizer={name: sgd, momentum: 0.9}"});
-  const std::string said = refusal(Words{"run", kSmallJob, "--quiet", "--workers", "1", "--out", "run"} + words);
+  const std::string said =
+      refusal(Words{"run", kSmallJob, "--quiet", "--workers", "1", "--out", "run"} + words);
   EXPECT_NE(said.find("scaffold needs plain SGD"), std::string::npos) << said;
   // Nothing worth resuming is left, so the mended experiment may use the folder.
-  EXPECT_EQ(finish(Words{"run", kSmallJob, "--quiet", "--workers", "1", "--out", "run"} + set({"rounds=1"}), folder_.path()).code, 0);
+  EXPECT_EQ(finish(Words{"run", kSmallJob, "--quiet", "--workers", "1", "--out", "run"} + set({"rounds=1"}),
+                   folder_.path())
+                .code,
+            0);
 }
 
 }  // namespace

@@ -28,9 +28,11 @@ void expect_equal(const RunSummary& deployed, const RunSummary& simulated) {
 }
 
 // Nothing may need a heartbeat to be noticed: here none comes in time.
-const Words kFew = set({"rounds=6", "evaluate.clients=2", "deploy.heartbeat=1h", "deploy.heartbeat_timeout=2h"});
+const Words kFew =
+    set({"rounds=6", "evaluate.clients=2", "deploy.heartbeat=1h", "deploy.heartbeat_timeout=2h"});
 // Long enough that a kill after the first rounds comes well before the end.
-const Words kMany = set({"rounds=300", "evaluate.every=100", "checkpoint.every=20", "deploy.heartbeat=100ms"});
+const Words kMany =
+    set({"rounds=300", "evaluate.every=100", "checkpoint.every=20", "deploy.heartbeat=100ms"});
 
 struct Way {
   const char* name;
@@ -47,7 +49,8 @@ class Deployed : public ::testing::Test {
 class DeployedWays : public Deployed, public ::testing::WithParamInterface<Way> {};
 
 TEST_P(DeployedWays, EqualsTheSimulation) {
-  DeployedFederation federation(folder_, kClients, kFew + set({std::string("strategy=") + GetParam().strategy}));
+  DeployedFederation federation(folder_, kClients,
+                                kFew + set({std::string("strategy=") + GetParam().strategy}));
   federation.start_server(listen(GetParam().ipc));
   federation.start_clients();
   expect_equal(federation.expect_good_end(), federation.simulated());
@@ -55,7 +58,8 @@ TEST_P(DeployedWays, EqualsTheSimulation) {
 
 // Twice: once its connection is seen to break while it trains or between rounds, as it happens.
 TEST_P(DeployedWays, AKilledClientComesBackAndTheRunGoesOn) {
-  DeployedFederation federation(folder_, kClients, kMany + set({std::string("strategy=") + GetParam().strategy}));
+  DeployedFederation federation(folder_, kClients,
+                                kMany + set({std::string("strategy=") + GetParam().strategy}));
   federation.start_server(listen(GetParam().ipc));
   federation.start_clients();
   for (const std::size_t index : {0U, 2U}) {
@@ -69,7 +73,8 @@ TEST_P(DeployedWays, AKilledClientComesBackAndTheRunGoesOn) {
 }
 
 TEST_P(DeployedWays, AKilledServerIsResumedWhileClientsWait) {
-  DeployedFederation federation(folder_, kClients, kMany + set({std::string("strategy=") + GetParam().strategy}));
+  DeployedFederation federation(folder_, kClients,
+                                kMany + set({std::string("strategy=") + GetParam().strategy}));
   federation.start_server(listen(GetParam().ipc));
   federation.start_clients();
   for (const std::size_t rounds : {30U, 70U}) {
@@ -82,7 +87,8 @@ TEST_P(DeployedWays, AKilledServerIsResumedWhileClientsWait) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, DeployedWays,
-                         ::testing::Values(Way{"FedAvgTcp", "fedavg", false}, Way{"FedAvgIpc", "fedavg", true},
+                         ::testing::Values(Way{"FedAvgTcp", "fedavg", false},
+                                           Way{"FedAvgIpc", "fedavg", true},
                                            Way{"ScaffoldTcp", "scaffold", false}),
                          [](const auto& instance) { return instance.param.name; });
 
@@ -160,16 +166,17 @@ TEST_F(Deployed, WrongPeersAreRefusedWithTheReason) {
 
 TEST_F(Deployed, AClientIsRefusedByASimulation) {
   const std::string out = folder_ / "run";
-  const auto run = start(Words{"run", kSmallJob, "--quiet", "--out", out, "--transport", "tcp", "--workers", "1"} +
-                         set({"rounds=1000000", "checkpoint.every=0"}));
+  const auto run =
+      start(Words{"run", kSmallJob, "--quiet", "--out", out, "--transport", "tcp", "--workers", "1"} +
+            set({"rounds=1000000", "checkpoint.every=0"}));
   ASSERT_TRUE(wait_for_rounds(out, 1)) << run->err();
   const std::vector<pid_t> workers = run->children();
   ASSERT_EQ(workers.size(), 1U);
   const std::string words = contents("/proc/" + std::to_string(workers[0]) + "/cmdline");
   const std::size_t at = words.find("tcp://");
   ASSERT_NE(at, std::string::npos);
-  const Ended client = finish({"client", kSmallJob, "--client", "0", "--connect", std::string(words.c_str() + at),
-                               "--state", folder_ / "state"});
+  const Ended client = finish({"client", kSmallJob, "--client", "0", "--connect",
+                               std::string(words.c_str() + at), "--state", folder_ / "state"});
   EXPECT_EQ(client.code, 1);
   EXPECT_NE(client.err.find("this server is for workers"), std::string::npos) << client.err;
   EXPECT_TRUE(run->running());

@@ -29,7 +29,8 @@ class DeployedFederation {
 
   /// Starts the server and waits until it listens; `listen` may end in port 0.
   void start_server(const std::string& listen, const Words& more = {}) {
-    server_ = start(Words{"server", kSmallJob, "--no-report", "--listen", listen, "--out", out()} + experiment_ + more);
+    server_ = start(Words{"server", kSmallJob, "--no-report", "--listen", listen, "--out", out()} +
+                    experiment_ + more);
     const std::string line = server_->wait_for_line("listening on ");
     const std::size_t begin = line.find("listening on ") + 13;
     endpoint_ = line.empty() ? "" : line.substr(begin, line.find(';') - begin);
@@ -43,8 +44,10 @@ class DeployedFederation {
     for (std::size_t i = 0; i < clients_; ++i) start_client(i, connect);
   }
   Words client_words(std::size_t index, const std::string& connect) const {
-    return Words{"client",   kSmallJob, "--connect", connect,
-                 "--client", std::to_string(index), "--state", folder_ + "/state-" + std::to_string(index)} +
+    return Words{"client",    kSmallJob,
+                 "--connect", connect,
+                 "--client",  std::to_string(index),
+                 "--state",   folder_ + "/state-" + std::to_string(index)} +
            experiment_;
   }
   /// Everybody must end well.

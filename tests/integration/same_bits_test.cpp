@@ -11,7 +11,8 @@ namespace {
 const Words kSmall = set({"rounds=3", "data.clients=12", "pacer.clients_per_round=6", "evaluate.clients=3"});
 
 Words on(int workers, const std::string& transport, const std::string& aggregate = "worker") {
-  return {"--workers", std::to_string(workers), "--transport", transport, "--set", "runtime.aggregate=" + aggregate};
+  return {"--workers", std::to_string(workers),         "--transport", transport,
+          "--set",     "runtime.aggregate=" + aggregate};
 }
 
 class SameBits : public ::testing::Test {
@@ -52,7 +53,8 @@ class SameBitsOfEach : public SameBits, public ::testing::WithParamInterface<std
 
 TEST_P(SameBitsOfEach, OneThreadAgainstThreeProcesses) {
   // Pooled data is one client; the cohort is then one whatever is asked.
-  expect_equal(kSmall + set({"strategy=" + GetParam()}), {on(1, "inproc"), on(3, "ipc"), on(3, "ipc", "server")});
+  expect_equal(kSmall + set({"strategy=" + GetParam()}),
+               {on(1, "inproc"), on(3, "ipc"), on(3, "ipc", "server")});
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, SameBitsOfEach, ::testing::ValuesIn(AlgorithmRegistry::instance().names()),
@@ -72,7 +74,8 @@ TEST_F(SameBits, WithStragglersOverSelectionAndDeadline) {
 }
 
 TEST_F(SameBits, WithThreadsInAWorker) {
-  expect_equal(kSmall, {on(1, "ipc"), on(1, "ipc") + set({"runtime.threads=4"}), on(2, "ipc") + set({"runtime.threads=3"})});
+  expect_equal(kSmall, {on(1, "ipc"), on(1, "ipc") + set({"runtime.threads=4"}),
+                        on(2, "ipc") + set({"runtime.threads=3"})});
 }
 
 // What is not part of the experiment must show: otherwise the comparisons above compare constants.

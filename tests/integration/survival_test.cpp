@@ -79,7 +79,8 @@ class SurvivingKills : public ::testing::Test {
   /// Waits for the moment of a trial: half of them after so much time, half when so many rounds are done.
   void wait_for_moment(Process& run, const std::string& out, const Reference& reference, Random& random) {
     if (random.bernoulli(0.5)) {
-      (void)run.wait_for(std::chrono::duration_cast<std::chrono::nanoseconds>(reference.duration * random.uniform()));
+      (void)run.wait_for(
+          std::chrono::duration_cast<std::chrono::nanoseconds>(reference.duration * random.uniform()));
     } else {
       const std::size_t rounds = random.below(39);
       EXPECT_TRUE(eventually([&] {
@@ -163,14 +164,15 @@ TEST_F(Survival, WorkersDieWithTheirLauncher) {
 class Interrupted : public Survival, public ::testing::WithParamInterface<int> {};
 
 TEST_P(Interrupted, TheRoundIsFinishedAndSavedAndResumed) {
-  const Words experiment =
-      set({"rounds=400", "data.clients=8", "pacer.clients_per_round=3", "evaluate.every=50", "checkpoint.every=0",
-           "strategy=scaffold"});
+  const Words experiment = set({"rounds=400", "data.clients=8", "pacer.clients_per_round=3",
+                                "evaluate.every=50", "checkpoint.every=0", "strategy=scaffold"});
   const Outcome whole = run_job(folder_ / "whole", experiment + kProcesses);
   const auto run = start(run_words(out(), experiment));
   ASSERT_TRUE(wait_for_rounds(out(), 3)) << run->err();
-  if (GetParam() == SIGINT) run->signal_group(SIGINT);  // as Ctrl-C does
-  else run->signal(GetParam());
+  if (GetParam() == SIGINT)
+    run->signal_group(SIGINT);  // as Ctrl-C does
+  else
+    run->signal(GetParam());
   EXPECT_EQ(run->wait().code, 130);
   EXPECT_EQ(checkpoints(out()).size(), 1U);
   EXPECT_FALSE(fs::exists(out() + "/summary.json"));
@@ -189,12 +191,13 @@ INSTANTIATE_TEST_SUITE_P(Signals, Interrupted, ::testing::Values(SIGINT, SIGTERM
 
 TEST_F(Survival, ASecondInterruptDoesNotWaitForTheRound) {
   const auto run = start(run_words(out(), set({"rounds=2", "train.epochs=1000000"})));
-  ASSERT_TRUE(eventually([&] { return occurrences(out() + "/run.jsonl", "peer_joined") == 2 || !run->running(); }));
+  ASSERT_TRUE(
+      eventually([&] { return occurrences(out() + "/run.jsonl", "peer_joined") == 2 || !run->running(); }));
   run->signal_group(SIGINT);
   // The first must have been counted before the second comes: signals do not queue.
   ASSERT_TRUE(eventually([&] {
-    return contents("/proc/" + std::to_string(run->id()) + "/status").find("SigPnd:\t0000000000000000\nShdPnd:\t0000000000000000") !=
-           std::string::npos;
+    return contents("/proc/" + std::to_string(run->id()) + "/status")
+               .find("SigPnd:\t0000000000000000\nShdPnd:\t0000000000000000") != std::string::npos;
   }));
   run->signal_group(SIGINT);
   const Ended ended = run->wait();
@@ -211,7 +214,8 @@ Words short_words(const std::string& folder, const Words& more = {}) {
   return Words{"run", kSmallJob, "--no-report", "--out", folder} + kShort + more;
 }
 
-// The last of the shorter run's rounds is evaluated only because it is the last; a longer run never sees that.
+// The last of the shorter run's rounds is evaluated only because it is the last; a longer run never sees
+// that.
 TEST_F(Survival, ResumingWithMoreRoundsIsTheLongerRun) {
   const Outcome longer = run_job(folder_ / "longer", kShort + set({"rounds=11"}));
   const Outcome shorter = run_job(out(), kShort);
@@ -268,7 +272,8 @@ TEST_F(Survival, ResumingWithAnotherExperimentIsRefused) {
   // The machine may be another one, and the folder may have moved.
   const std::string moved = folder_ / "moved";
   fs::rename(out(), moved);
-  const Ended elsewhere = finish(short_words(moved, Words{"--resume"} + set({"rounds=9", "runtime.threads=2"})));
+  const Ended elsewhere =
+      finish(short_words(moved, Words{"--resume"} + set({"rounds=9", "runtime.threads=2"})));
   EXPECT_EQ(elsewhere.code, 0) << elsewhere.err;
 }
 
@@ -286,8 +291,10 @@ TEST_F(Survival, AnUnfinishedRunIsNotOverwritten) {
 void damage(const std::string& file, bool truncate) {
   std::string bytes = contents(file);
   ASSERT_GT(bytes.size(), 200U);
-  if (truncate) bytes.resize(bytes.size() / 2);
-  else bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x10);
+  if (truncate)
+    bytes.resize(bytes.size() / 2);
+  else
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x10);
   std::ofstream(file, std::ios::binary) << bytes;
 }
 

@@ -150,8 +150,8 @@ TEST(CheckpointFolder, WhenAllAreDamagedItRefuses) {
   EXPECT_THROW(checkpoints.newest(layout_of(5)), UserError);
 }
 
-// A run resumed from window 1, because the file of window 9 is damaged, writes window 2: with one file to keep, it
-// is the new one that stays.
+// A run resumed from window 1, because the file of window 9 is damaged, writes window 2: with one file to
+// keep, it is the new one that stays.
 TEST(CheckpointFolder, ADamagedLaterFileDoesNotPushOutTheNewOne) {
   const TemporaryFolder folder;
   CheckpointFolder checkpoints(folder.file("c"), 1);
@@ -170,8 +170,8 @@ TEST(CheckpointFolder, DoesNotHideAnotherExperimentsFile) {
   EXPECT_THROW(checkpoints.newest(layout_of(5)), UserError);
 }
 
-// A process of its own may write files of at most `limit` bytes, as on a disk with so much room. Returns what it
-// exits with: 0 written, 2 refused with a UserError.
+// A process of its own may write files of at most `limit` bytes, as on a disk with so much room. Returns what
+// it exits with: 0 written, 2 refused with a UserError.
 int write_with_room_for(rlim_t limit, const std::string& folder, const Checkpoint& checkpoint) {
   const pid_t child = fork();
   if (child == 0) {

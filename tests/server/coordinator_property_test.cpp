@@ -1,5 +1,5 @@
-// Laws of the coordinator under random histories: every task ends exactly once with one verdict, the totals add
-// up, and a run that is taken up from any boundary, through the bytes of a checkpoint, is the same run.
+// Laws of the coordinator under random histories: every task ends exactly once with one verdict, the totals
+// add up, and a run that is taken up from any boundary, through the bytes of a checkpoint, is the same run.
 #include <cmath>
 #include <map>
 #include <set>
@@ -24,10 +24,10 @@ FederationSetup random_setup(Random& random) {
   setup.config.evaluate_clients = random.below(3);
   setup.config.stragglers = {random.bernoulli(0.5) ? 0.4 : 0.0, random.bernoulli(0.5)};
   setup.sampler = random.bernoulli(0.3) ? "all" : random.bernoulli(0.5) ? "uniform" : "weighted";
-  setup.pacer = fmt::format("{{clients_per_round: {}, over_selection: {}, deadline: {}, min_clients: {}, weights: {}}}",
-                            1 + random.below(8), random.bernoulli(0.5) ? 0.0 : 0.5,
-                            random.bernoulli(0.5) ? "0s" : "7s", 1 + random.below(3),
-                            random.bernoulli(0.5) ? "examples" : "uniform");
+  setup.pacer =
+      fmt::format("{{clients_per_round: {}, over_selection: {}, deadline: {}, min_clients: {}, weights: {}}}",
+                  1 + random.below(8), random.bernoulli(0.5) ? 0.0 : 0.5, random.bernoulli(0.5) ? "0s" : "7s",
+                  1 + random.below(3), random.bernoulli(0.5) ? "examples" : "uniform");
   return setup;
 }
 
@@ -45,10 +45,14 @@ Update answer(const std::string& algorithm, TaskId id, std::uint64_t seed, std::
   const auto value = static_cast<float>(random.normal());
   Update update = make_update(id, random.below(11), slots_of(algorithm, value, size));
   update.scalars["bits"] = random.uniform();
-  if (fate < 0.05) update = make_update(id, 10, slots_of(algorithm, std::nanf(""), size));
-  else if (fate < 0.10) update = make_update(id, 10, slots_of(algorithm, 5000.0F, size));
-  else if (fate < 0.15) update = make_update(id, 10, slots_of(algorithm, 1.0F, size + 1));
-  else if (fate < 0.20) update = make_update(id, 1000, slots_of(algorithm, 1.0F, size));
+  if (fate < 0.05)
+    update = make_update(id, 10, slots_of(algorithm, std::nanf(""), size));
+  else if (fate < 0.10)
+    update = make_update(id, 10, slots_of(algorithm, 5000.0F, size));
+  else if (fate < 0.15)
+    update = make_update(id, 10, slots_of(algorithm, 1.0F, size + 1));
+  else if (fate < 0.20)
+    update = make_update(id, 1000, slots_of(algorithm, 1.0F, size));
   if (fate > 0.9) {
     update = {};
     update.id = id;
@@ -88,7 +92,8 @@ class History {
         federation_.report(tick, update);
         // The same again, and from nowhere: neither may count.
         if (random.bernoulli(0.2)) federation_.coordinator->on_finished(tick, update);
-        if (random.bernoulli(0.2)) federation_.coordinator->on_finished(tick, answer(algorithm_, {77, 1}, seed_));
+        if (random.bernoulli(0.2))
+          federation_.coordinator->on_finished(tick, answer(algorithm_, {77, 1}, seed_));
       }
     }
   }
@@ -130,13 +135,15 @@ TEST(CoordinatorLaws, EveryTaskEndsExactlyOnceAndTotalsAddUp) {
       EXPECT_EQ(event.verdict == Verdict::accepted, event.reason == Reason::none);
       up += event.bytes_up;
     }
-    for (const auto& end : federation.port.ends) EXPECT_EQ(open[end.task]++, 2) << "told twice or before its end";
+    for (const auto& end : federation.port.ends)
+      EXPECT_EQ(open[end.task]++, 2) << "told twice or before its end";
     for (const auto& [task, count] : open) EXPECT_EQ(count, 3) << task.client << "." << task.number;
     std::uint64_t all = 0;
     std::uint64_t accepted = 0;
     std::uint64_t closed_up = 0;
     for (const WindowClosed& event : federation.port.all<WindowClosed>()) {
-      const std::uint64_t ended = event.accepted + event.rejected + event.discarded + event.lost + event.cancelled;
+      const std::uint64_t ended =
+          event.accepted + event.rejected + event.discarded + event.lost + event.cancelled;
       EXPECT_EQ(ended, started[event.window]);
       all += ended;
       accepted += event.accepted;
@@ -147,7 +154,8 @@ TEST(CoordinatorLaws, EveryTaskEndsExactlyOnceAndTotalsAddUp) {
     EXPECT_EQ(totals.client_trainings, accepted);
     EXPECT_EQ(totals.bytes_up, up);
     EXPECT_EQ(closed_up, up);
-    for (const float value : federation.coordinator->state().server.model.values()) EXPECT_TRUE(std::isfinite(value));
+    for (const float value : federation.coordinator->state().server.model.values())
+      EXPECT_TRUE(std::isfinite(value));
   }
 }
 
@@ -182,16 +190,18 @@ TEST(CoordinatorLaws, ResumingAtAnyBoundaryIsTheSameRun) {
       const std::vector<std::string> rest = lines(resumed.port.events);
       ASSERT_FALSE(rest.empty());
       ASSERT_LE(rest.size(), expected.size());
-      EXPECT_EQ(rest, std::vector<std::string>(expected.end() - static_cast<std::ptrdiff_t>(rest.size()), expected.end()));
-      // Nothing between the boundary and the rest was left out: the rest opens with the next window. At the last
-      // boundary the state does not know yet that it is the last.
+      EXPECT_EQ(rest, std::vector<std::string>(expected.end() - static_cast<std::ptrdiff_t>(rest.size()),
+                                               expected.end()));
+      // Nothing between the boundary and the rest was left out: the rest opens with the next window. At the
+      // last boundary the state does not know yet that it is the last.
       EXPECT_FALSE(boundary.ended);
       if (&boundary != &whole.port.boundaries.back()) {
         const auto* opened = std::get_if<WindowOpened>(&resumed.port.events.front());
         ASSERT_NE(opened, nullptr);
         EXPECT_EQ(opened->window, boundary.windows + 1);
       }
-      EXPECT_EQ(checkpoint_to_bytes({resumed.coordinator->state()}), checkpoint_to_bytes({whole.coordinator->state()}));
+      EXPECT_EQ(checkpoint_to_bytes({resumed.coordinator->state()}),
+                checkpoint_to_bytes({whole.coordinator->state()}));
     }
   }
 }

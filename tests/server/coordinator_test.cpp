@@ -169,7 +169,8 @@ TEST(Coordinator, RefusesWhatCannotBeSummedAndSaysWhy) {
   federation.report(1, make_update(task(2), 10, {{"delta", {1024.5F, 1.0F}}}));
   federation.report(1, make_update(task(3), 10, {{"delta", {1.0F}}}));
   federation.report(1, make_update(task(4), 10, {{"gradient", {1.0F, 1.0F}}}));
-  federation.report(1, make_update(task(5), 1'000'000, {{"delta", {1.0F, 1.0F}}}));  // more examples than it has
+  federation.report(1,
+                    make_update(task(5), 1'000'000, {{"delta", {1.0F, 1.0F}}}));  // more examples than it has
   Update failed;
   failed.id = task(6);
   failed.reason = Reason::failed;
@@ -246,7 +247,8 @@ TEST(Coordinator, CountsWhatADeployedClientWouldMove) {
   EXPECT_EQ(ended[0].bytes_up, deployed_size(federation.port.updates.at({0, 1})));
   const auto closed = federation.port.all<WindowClosed>();
   EXPECT_EQ(closed[0].bytes_up, ended[0].bytes_up + ended[1].bytes_up);
-  EXPECT_EQ(closed[0].bytes_down, started[0].bytes_down + started[1].bytes_down + 2 * deployed_verdict_size());
+  EXPECT_EQ(closed[0].bytes_down,
+            started[0].bytes_down + started[1].bytes_down + 2 * deployed_verdict_size());
 }
 
 // ---- who starts ----
@@ -303,7 +305,8 @@ TEST(Coordinator, DroppedStragglersAreDiscardedAsLate) {
   std::set<ClientId> slow;
   for (const Task& task : federation.port.started)
     if (task.recipe.epochs < 20) slow.insert(task.id.client);
-  for (ClientId client = 0; client < 50; ++client) federation.finish(1, client, slow.contains(client) ? 9.0F : 1.0F);
+  for (ClientId client = 0; client < 50; ++client)
+    federation.finish(1, client, slow.contains(client) ? 9.0F : 1.0F);
   const auto closed = federation.port.all<WindowClosed>();
   EXPECT_EQ(closed[0].discarded, slow.size());
   EXPECT_EQ(closed[0].accepted, 50U - slow.size());
@@ -359,8 +362,8 @@ void run_to_end(Federation& federation, float delta) {
 }
 
 TEST(Coordinator, EvaluatesEveryKRoundsAndAtTheEnd) {
-  for (const auto& [every, expected] :
-       std::vector<std::pair<std::uint64_t, std::vector<WindowId>>>{{1, {0, 1, 2, 3, 4, 5}}, {2, {0, 2, 4, 5}}, {0, {5}}}) {
+  for (const auto& [every, expected] : std::vector<std::pair<std::uint64_t, std::vector<WindowId>>>{
+           {1, {0, 1, 2, 3, 4, 5}}, {2, {0, 2, 4, 5}}, {0, {5}}}) {
     FederationSetup setup = with_quality();
     setup.config.windows = 5;
     setup.config.evaluate_every = every;
@@ -437,8 +440,8 @@ TEST(Coordinator, AStopRequestEndsAfterTheOpenWindow) {
 
 // ---- phases and kept state ----
 
-// Two kinds of tasks per window: train, then extract at the same clients; the model moves by the mean delta and a
-// scalar remembers what was extracted. Clients keep state.
+// Two kinds of tasks per window: train, then extract at the same clients; the model moves by the mean delta
+// and a scalar remembers what was extracted. Clients keep state.
 class TwoPhases : public Strategy {
  public:
   Traits traits() const override { return {.keeps_client_state = true}; }
@@ -453,9 +456,12 @@ class TwoPhases : public Strategy {
     phase.shared = {"basis"};
     return phase;
   }
-  void start(ServerState& state, const PopulationInfo&) const override { state.slots["basis"] = Tensor::zeros({4}); }
+  void start(ServerState& state, const PopulationInfo&) const override {
+    state.slots["basis"] = Tensor::zeros({4});
+  }
   std::map<std::string, double> advance(ServerState& state, const WindowSums& window) const override {
-    apply_mean_delta(state, SliceSet::exchanged(state.model.layout()), window.phase("train").slot("delta"), 1.0);
+    apply_mean_delta(state, SliceSet::exchanged(state.model.layout()), window.phase("train").slot("delta"),
+                     1.0);
     state.scalars["feature"] = window.phase("extract").slot("feature").mean(0);
     return {{"votes", window.phase("extract").scalars.at("votes")}};
   }

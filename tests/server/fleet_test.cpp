@@ -115,8 +115,8 @@ TEST(Fleet, AHeldUpdateOfADeadWorkerIsMadeAgainAndAnnouncedOnce) {
   EXPECT_EQ(world.log.updates.size(), 2U);  // the coordinator has judged them already
 }
 
-// Every way of getting the sum, the same units: at three workers, whole updates here, and with a worker that dies
-// after it was asked to fold.
+// Every way of getting the sum, the same units: at three workers, whole updates here, and with a worker that
+// dies after it was asked to fold.
 TEST(Fleet, SumsAreTheSameBitsWhereverTheyAreMade) {
   constexpr std::size_t kClients = 11;
   std::vector<TaskId> all;
@@ -239,9 +239,9 @@ TEST(Fleet, RefusesWhatNobodyAskedFor) {
   world.fleet->start(world.task(0));
   const auto& owner = worker->hear<Task>(1).empty() ? *other : *worker;
   ASSERT_EQ(&owner, worker.get());
-  other->say(held_update({0, 1}));    // given to somebody else
-  other->say(held_update({5, 1}));    // given to nobody
-  worker->say(held_update({0, 2}));   // another number
+  other->say(held_update({0, 1}));   // given to somebody else
+  other->say(held_update({5, 1}));   // given to nobody
+  worker->say(held_update({0, 2}));  // another number
   other->say(PartialSum{7, 1, {}});
   other->say(ClientEvaluations{});
   ASSERT_TRUE(world.wait([&] { return world.log.refused.size() == 5; }));
@@ -310,7 +310,8 @@ TEST(Fleet, ATaskThatEndedWhileItWaitedIsForgotten) {
   world.publish(0);
   for (ClientId client = 0; client < 6; ++client) world.fleet->start(world.task(client));
   first->hear<Task>(2);
-  for (ClientId client = 2; client < 5; ++client) world.fleet->end({client, 1}, Verdict::cancelled, Reason::surplus);
+  for (ClientId client = 2; client < 5; ++client)
+    world.fleet->end({client, 1}, Verdict::cancelled, Reason::surplus);
   first->die();
   ASSERT_TRUE(world.wait([&] { return world.fleet->peer_count() == 0; }));
   const auto second = world.worker("second", 8);

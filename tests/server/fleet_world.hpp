@@ -38,7 +38,8 @@ class ScriptedPeer {
   /// Waits until this many messages of a type have come, and returns them.
   template <class T>
   std::vector<T> hear(std::size_t count) {
-    EXPECT_TRUE(world_.wait([&] { return heard<T>().size() >= count; })) << heard<T>().size() << " of " << count;
+    EXPECT_TRUE(world_.wait([&] { return heard<T>().size() >= count; }))
+        << heard<T>().size() << " of " << count;
     return heard<T>();
   }
   std::vector<TaskId> tasks() const {

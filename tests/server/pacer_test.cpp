@@ -39,7 +39,8 @@ TEST(SyncPacer, FractionIsMcMahansMaxOfShareAndOne) {
 TEST(SyncPacer, OverSelectionRoundsUpButNotOnBinaryDust) {
   EXPECT_EQ(cohort("{clients_per_round: 3, over_selection: 0.3}", 100), 4U);
   EXPECT_EQ(cohort("{clients_per_round: 10, over_selection: 0.3}", 100), 13U);
-  EXPECT_EQ(cohort("{clients_per_round: 100, over_selection: 0.1}", 1000), 110U);  // 1.1 * 100 > 110 in binary
+  EXPECT_EQ(cohort("{clients_per_round: 100, over_selection: 0.1}", 1000),
+            110U);  // 1.1 * 100 > 110 in binary
   EXPECT_EQ(cohort("{clients_per_round: 10, over_selection: 0.3}", 12), 12U);
 }
 
@@ -80,8 +81,9 @@ TEST(SyncPacer, WeighsByExamplesOrUniformly) {
 }
 
 TEST(SyncPacer, RefusesSettingsOutOfRange) {
-  for (const char* settings : {"clients_per_round: 0", "fraction: 1.5", "fraction: -0.1", "over_selection: -1",
-                               "deadline: -3s", "min_clients: 0", "weights: loud", "clients: 3"})
+  for (const char* settings :
+       {"clients_per_round: 0", "fraction: 1.5", "fraction: -0.1", "over_selection: -1", "deadline: -3s",
+        "min_clients: 0", "weights: loud", "clients: 3"})
     EXPECT_THROW(make_pacer(settings), UserError) << settings;
 }
 

@@ -60,7 +60,8 @@ class ScriptedPort : public FederationPort {
   std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split) override {
     return quality(model, split);
   }
-  std::vector<ClientEvaluation> evaluate_clients(Version version, const std::vector<TaskId>& clients) override {
+  std::vector<ClientEvaluation> evaluate_clients(Version version,
+                                                 const std::vector<TaskId>& clients) override {
     client_evaluations.emplace_back(version, clients);
     std::vector<ClientEvaluation> results;
     for (const TaskId& client : clients) results.push_back({client.client, 10, client.client % 11, 5.0});
@@ -87,7 +88,8 @@ class ScriptedPort : public FederationPort {
 };
 
 /// An update of a task with these slots, reported truthfully.
-inline Update make_update(TaskId id, std::uint64_t examples, const std::map<std::string, FloatBuffer>& slots) {
+inline Update make_update(TaskId id, std::uint64_t examples,
+                          const std::map<std::string, FloatBuffer>& slots) {
   Update update;
   update.id = id;
   update.examples = examples;
@@ -103,12 +105,15 @@ inline Update make_update(TaskId id, std::uint64_t examples, const std::map<std:
 }
 
 inline std::unique_ptr<Pacer> make_pacer(const std::string& settings, double ticks_per_second = 1.0) {
-  return PacerRegistry::instance().find("sync", "pacer").make(ConfigNode::from_text(settings, "test.yaml"),
-                                                             TimeScale{ticks_per_second});
+  return PacerRegistry::instance()
+      .find("sync", "pacer")
+      .make(ConfigNode::from_text(settings, "test.yaml"), TimeScale{ticks_per_second});
 }
 
 inline Algorithm make_algorithm_of(const std::string& name, const std::string& settings = "{}") {
-  return AlgorithmRegistry::instance().find(name, "strategy").make(ConfigNode::from_text(settings, "test.yaml"));
+  return AlgorithmRegistry::instance()
+      .find(name, "strategy")
+      .make(ConfigNode::from_text(settings, "test.yaml"));
 }
 
 /// What a federation of the tests is made of; change it, then begin.
@@ -124,7 +129,8 @@ struct FederationSetup {
 
 class Federation {
  public:
-  Federation(const Strategy& strategy, const FederationSetup& setup, std::optional<FederationState> state = {})
+  Federation(const Strategy& strategy, const FederationSetup& setup,
+             std::optional<FederationState> state = {})
       : port(strategy),
         pacer_(make_pacer(setup.pacer)),
         sampler_(SamplerRegistry::instance().find(setup.sampler, "sampler").make(ConfigNode())),

@@ -34,8 +34,8 @@ struct HandResult {
 /// A federation whose every step is a call.
 class ByHand {
  public:
-  ByHand(const std::string& algorithm, const std::string& settings, FloatBuffer model, std::uint64_t population,
-         std::size_t statistics = 0)
+  ByHand(const std::string& algorithm, const std::string& settings, FloatBuffer model,
+         std::uint64_t population, std::size_t statistics = 0)
       : model_(model.size() - statistics, statistics), algorithm_(make_algorithm(algorithm, settings)) {
     state.model = ParameterVector(model_.layout());
     std::copy(model.begin(), model.end(), state.model.values().begin());
@@ -82,7 +82,8 @@ class ByHand {
     run.start = start;
     run.parameters = result.parameters;
     run.gradient = gradient;
-    for (const std::string& name : wanted.shared) run.shared[name] = Payload::from(name, state.slots.at(name));
+    for (const std::string& name : wanted.shared)
+      run.shared[name] = Payload::from(name, state.slots.at(name));
     run.kept = client.kept;
     result.update.id = task.id;
     objective().begin(run);

@@ -36,7 +36,8 @@ Stat stat_of(pid_t process) {
   std::getline(file, line);
   const std::size_t name_end = line.rfind(')');  // the name may hold anything
   Stat stat;
-  if (name_end != std::string::npos) std::sscanf(line.c_str() + name_end + 1, " %c %d", &stat.state, &stat.parent);
+  if (name_end != std::string::npos)
+    std::sscanf(line.c_str() + name_end + 1, " %c %d", &stat.state, &stat.parent);
   return stat;
 }
 
@@ -88,8 +89,10 @@ void Process::read(int out, int err) {
       if (waits[i].revents == 0) continue;
       const ssize_t count = ::read(waits[i].fd, buffer.data(), buffer.size());
       const std::scoped_lock lock(mutex_);
-      if (count > 0) (i == 0 ? result_.out : result_.err).append(buffer.data(), static_cast<std::size_t>(count));
-      else waits[i].fd = -1;
+      if (count > 0)
+        (i == 0 ? result_.out : result_.err).append(buffer.data(), static_cast<std::size_t>(count));
+      else
+        waits[i].fd = -1;
       changed_.notify_all();
     }
   }
@@ -108,8 +111,10 @@ void Process::reap() {
   const std::scoped_lock lock(mutex_);
   int status = 0;
   waitpid(id_, &status, 0);
-  if (WIFEXITED(status)) result_.code = WEXITSTATUS(status);
-  else result_.signal = WTERMSIG(status);
+  if (WIFEXITED(status))
+    result_.code = WEXITSTATUS(status);
+  else
+    result_.signal = WTERMSIG(status);
   ended_ = true;
   changed_.notify_all();
 }
@@ -169,7 +174,8 @@ std::vector<pid_t> Process::children() const {
   std::vector<pid_t> children;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename().string();
-    if (!std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) continue;
+    if (!std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) != 0; }))
+      continue;
     const pid_t process = std::stoi(name);
     const Stat stat = stat_of(process);
     if (stat.parent == id_ && stat.state != 'Z' && stat.state != 'X') children.push_back(process);

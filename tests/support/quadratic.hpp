@@ -1,7 +1,7 @@
 // A model whose every number can be checked by hand: each example e pulls the d parameters y towards b_e with
 // strength a_e,  f_e(y) = a_e / 2 |y - b_e|^2, so its gradient is a_e (y - b_e). It is a real Model: logits
-// (0, 0) with label 0 make cross-entropy's logit gradient (-1/2, 1/2), and the scale that the training loop puts
-// on it (1/B) is read back from there. Features of an example: a_e, b_e[0], …, b_e[d-1].
+// (0, 0) with label 0 make cross-entropy's logit gradient (-1/2, 1/2), and the scale that the training loop
+// puts on it (1/B) is read back from there. Features of an example: a_e, b_e[0], …, b_e[d-1].
 #pragma once
 
 #include <memory>
@@ -33,7 +33,8 @@ class QuadraticModel : public Model {
   }
   std::span<const float> forward(std::span<const float>, const Batch& batch, Workspace& workspace,
                                  const ForwardOptions&) const override {
-    FEDLOOM_CHECK(batch.size <= workspace.max_batch(), "{} examples for {}", batch.size, workspace.max_batch());
+    FEDLOOM_CHECK(batch.size <= workspace.max_batch(), "{} examples for {}", batch.size,
+                  workspace.max_batch());
     return std::span(static_cast<Logits&>(workspace).zeros).first(2 * batch.size);
   }
   std::span<const float> features(const Workspace&) const override { return {}; }

@@ -4,7 +4,7 @@
 #include <set>
 #include <thread>
 
-#include "channel_world.hpp"
+#include "tests/transport/channel_world.hpp"
 
 namespace fedloom {
 namespace {

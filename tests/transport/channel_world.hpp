@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -123,19 +124,28 @@ class World {
 /// Bytes that differ by position and seed, so that a shifted or swapped chunk is seen.
 inline Blob pattern(std::size_t size, std::uint64_t seed) {
   Blob blob = Blob::allocate(size);
+  std::byte* out = blob.writable().data();
   std::uint64_t state = seed * 0x9e3779b97f4a7c15U + 1;
-  for (std::byte& byte : blob.writable()) {
+  for (std::size_t at = 0; at < size; at += sizeof state) {
     state = state * 6364136223846793005U + 1442695040888963407U;
-    byte = static_cast<std::byte>(state >> 56U);
+    std::memcpy(out + at, &state, std::min(sizeof state, size - at));
   }
   return blob;
 }
 
-inline bool same(const Blob& a, const Blob& b) { return std::ranges::equal(a.bytes(), b.bytes()); }
+inline bool same(const Blob& a, const Blob& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
 
 inline bool same(const Message& a, const Message& b) {
   return a.type == b.type && a.head == b.head &&
          std::ranges::equal(a.blobs, b.blobs, [](const Blob& x, const Blob& y) { return same(x, y); });
+}
+
+inline std::string to_text(const Traffic& t) {
+  return fmt::format("messages {}, payload {}, headers {}, control {}, refused {}, zmtp {}, handshake {}: {}",
+                     t.messages, t.payload_bytes, t.header_bytes, t.control_bytes, t.refused_bytes,
+                     t.zmtp_bytes, t.handshake_bytes, t.socket_bytes());
 }
 
 /// A message with `blobs` of these sizes.

@@ -1,5 +1,5 @@
-// Messages to bytes and back: everything returns; whatever is damaged decodes to something or to nothing, never
-// to a crash, and never costs more memory than the message itself.
+// Messages to bytes and back: everything returns; whatever is damaged decodes to something or to nothing,
+// never to a crash, and never costs more memory than the message itself.
 #include "transport/codec.hpp"
 
 #include <cmath>
@@ -38,7 +38,13 @@ std::vector<T> some(Random& random, const std::function<T(Random&)>& make) {
 }
 
 Hello random_hello(Random& random) {
-  Hello v{random_text(random), random_text(random), random_text(random), random.next32(), {}, random.next64(), -5};
+  Hello v{random_text(random),
+          random_text(random),
+          random_text(random),
+          random.next32(),
+          {},
+          random.next64(),
+          -5};
   if (random.bernoulli(0.5)) v.client = random.next64();
   return v;
 }
@@ -73,7 +79,8 @@ Update random_update(Random& random, bool with_slots) {
     FloatBuffer values(random.below(50));
     for (float& value : values) value = static_cast<float>(random.normal());
     v.reports.push_back({random_text(random), values.size(), random.bernoulli(0.5), 3.5F});
-    if (with_slots) v.slots.push_back(Payload::from(v.reports.back().name, Tensor::vector(std::move(values))));
+    if (with_slots)
+      v.slots.push_back(Payload::from(v.reports.back().name, Tensor::vector(std::move(values))));
   }
   return v;
 }
@@ -84,7 +91,10 @@ Fold random_fold(Random& random) {
   v.current = random.next64();
   v.terms = some<Fold::Term>(random, [](Random& r) { return Fold::Term{random_task(r), r.next64()}; });
   v.slots = some<Fold::Slot>(random, [](Random& r) {
-    return Fold::Slot{random_text(r), r.next64(), static_cast<Weighting>(r.below(2)), {static_cast<int>(r.below(99)) - 9, r.normal()}};
+    return Fold::Slot{random_text(r),
+                      r.next64(),
+                      static_cast<Weighting>(r.below(2)),
+                      {static_cast<int>(r.below(99)) - 9, r.normal()}};
   });
   return v;
 }
@@ -98,7 +108,8 @@ PartialSum random_partial(Random& random) {
 Verdicts random_verdicts(Random& random) {
   Verdicts v;
   v.entries = some<Verdicts::Entry>(random, [](Random& r) {
-    return Verdicts::Entry{random_task(r), static_cast<Verdict>(r.below(5)), static_cast<Reason>(r.below(14))};
+    return Verdicts::Entry{random_task(r), static_cast<Verdict>(r.below(5)),
+                           static_cast<Reason>(r.below(14))};
   });
   v.forget = some<TaskId>(random, random_task);
   return v;
@@ -127,7 +138,8 @@ std::vector<Sample> one_of_each(std::uint64_t seed) {
           {MessageType::partial_sum, encode(random_partial(random))},
           {MessageType::verdicts, encode(random_verdicts(random))},
           {MessageType::collect, encode(Collect{some<TaskId>(random, random_task)})},
-          {MessageType::evaluate_clients, encode(EvaluateClients{random.next64(), some<TaskId>(random, random_task)})},
+          {MessageType::evaluate_clients,
+           encode(EvaluateClients{random.next64(), some<TaskId>(random, random_task)})},
           {MessageType::client_evaluations, encode(random_evaluations(random))},
           {MessageType::goodbye, encode(Goodbye{random_text(random), random.bernoulli(0.5)})}};
 }
@@ -161,7 +173,8 @@ void expect_same(const Message& a, const Message& b) {
   EXPECT_EQ(a.type, b.type);
   EXPECT_EQ(a.head, b.head);
   ASSERT_EQ(a.blobs.size(), b.blobs.size());
-  for (std::size_t i = 0; i < a.blobs.size(); ++i) EXPECT_EQ(a.blobs[i].data(), b.blobs[i].data());  // not copied
+  for (std::size_t i = 0; i < a.blobs.size(); ++i)
+    EXPECT_EQ(a.blobs[i].data(), b.blobs[i].data());  // not copied
 }
 
 TEST(Codec, EveryMessageReturns) {
@@ -255,9 +268,12 @@ TEST(Codec, EveryFlippedByteIsHarmless) {
         for (const unsigned flip : {0x01U, 0x80U, 0xffU}) {
           Message damaged = sample.message;
           damaged.head[i] = static_cast<char>(static_cast<unsigned char>(damaged.head[i]) ^ flip);
-          // What still decodes is a sound value: it encodes to the same bytes (a map may drop a repeated key).
+          // What still decodes is a sound value: it encodes to the same bytes (a map may drop a repeated
+          // key).
           const auto returned = round_trip(damaged);
-          if (returned) EXPECT_LE(returned->head.size(), damaged.head.size());
+          if (returned) {
+            EXPECT_LE(returned->head.size(), damaged.head.size());
+          }
         }
 }
 
@@ -350,7 +366,8 @@ TEST(BoundedArchive, ALyingCountMakesNoMoreThanTheBytesHold) {
   std::string bytes(1000, '\0');
   const std::uint64_t count = bytes.size();
   std::memcpy(bytes.data(), &count, sizeof count);
-  for (const std::uint64_t lie : {std::uint64_t{992}, std::uint64_t{993}, ~std::uint64_t{0}, std::uint64_t{1} << 61U}) {
+  for (const std::uint64_t lie :
+       {std::uint64_t{992}, std::uint64_t{993}, ~std::uint64_t{0}, std::uint64_t{1} << 61U}) {
     std::memcpy(bytes.data(), &lie, sizeof lie);
     std::vector<Counted> values;
     Counted::made = 0;
@@ -367,9 +384,9 @@ TEST(BoundedArchive, LyingLengthsOfTextsAndNumbersAllocateNothing) {
     std::string text;
     std::vector<std::int64_t> numbers;
     std::map<std::string, double> map;
-    EXPECT_THROW(ByteReader(bytes)(text), MalformedBytes);
-    EXPECT_THROW(ByteReader(bytes)(numbers), MalformedBytes);
-    EXPECT_THROW(ByteReader(bytes)(map), MalformedBytes);
+    EXPECT_THROW(ByteReader{bytes}(text), MalformedBytes);
+    EXPECT_THROW(ByteReader{bytes}(numbers), MalformedBytes);
+    EXPECT_THROW(ByteReader{bytes}(map), MalformedBytes);
   }
 }
 

@@ -1,6 +1,6 @@
 // What only channels inside one process do: work on virtual time, and hand blobs over untouched.
-#include "channel_world.hpp"
 #include "core/simulated_executor.hpp"
+#include "tests/transport/channel_world.hpp"
 
 namespace fedloom {
 namespace {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <random>
 
-#include "channel_world.hpp"
+#include "tests/transport/channel_world.hpp"
 #include "transport/inbound.hpp"
 #include "transport/outbound.hpp"
 

@@ -5,8 +5,8 @@
 
 #include <zmq.hpp>
 
-#include "channel_world.hpp"
-#include "relay.hpp"
+#include "tests/transport/channel_world.hpp"
+#include "tests/transport/relay.hpp"
 #include "transport/endpoint.hpp"
 #include "transport/frame.hpp"
 #include "transport/outbound.hpp"
@@ -356,14 +356,19 @@ TEST_F(TcpTest, CountsReconcileWithTheSocket) {
            server->channel->stats().received.control_bytes > 1000;
   }));
   // Heartbeats go on; between two of them everything has arrived.
-  ASSERT_TRUE(wait_with(relay, [&] {
+  const auto agree = [&] {
     const ChannelStats at_client = client->channel->stats();
     const ChannelStats at_server = server->channel->stats();
     return at_client.sent.socket_bytes() == relay.to_server() &&
            at_server.received.socket_bytes() == relay.to_server() &&
            at_server.sent.socket_bytes() == relay.to_client() &&
            at_client.received.socket_bytes() == relay.to_client();
-  }));
+  };
+  ASSERT_TRUE(wait_with(relay, agree))
+      << "client sent " << to_text(client->channel->stats().sent) << "\nrelay to server " << relay.to_server()
+      << "\nserver received " << to_text(server->channel->stats().received) << "\nserver sent "
+      << to_text(server->channel->stats().sent) << "\nrelay to client " << relay.to_client()
+      << "\nclient received " << to_text(client->channel->stats().received);
   const ChannelStats at_client = client->channel->stats();
   EXPECT_EQ(at_client.sent.wire_bytes(), expected);
   EXPECT_EQ(at_client.received.wire_bytes(), expected);

@@ -1,0 +1,168 @@
+// What the fleet gathers from many peers at once: sums of updates, whole updates, evaluations. A peer that
+// dies meanwhile only costs time: its part is asked for again elsewhere.
+#include <algorithm>
+#include <utility>
+
+#include "server/fleet.hpp"
+#include "transport/codec.hpp"
+
+namespace fedloom {
+
+namespace {
+
+// Updates that wait to be summed here are summed four at a time, which reads the sums a quarter as often.
+constexpr std::size_t kFoldBatch = 4;
+
+}  // namespace
+
+// ---- sums ----
+
+void Fleet::open_sum(PhaseSum sum) { sum_ = std::move(sum); }
+
+void Fleet::accept(const Fold::Term& term) {
+  Tracked& tracked = tasks_.at(term.id);
+  tracked.accepted = true;
+  tracked.weight = term.weight;
+  if (tracked.here && !strategy_.traits().keeps_updates) fold_here(kFoldBatch);
+}
+
+void Fleet::fold_here(std::size_t at_least) {
+  std::vector<Contribution> contributions;
+  std::vector<Tracked*> batch;
+  for (auto& [id, tracked] : tasks_)
+    if (tracked.accepted && tracked.here && !tracked.folded) {
+      contributions.push_back({&*tracked.update, tracked.weight, {}, {}});
+      batch.push_back(&tracked);
+    }
+  std::uint64_t bytes = 0;
+  for (const Contribution& contribution : contributions)
+    for (const Payload& slot : contribution.update->slots) bytes += slot.data.size();
+  // Large updates are summed at once: holding four of them would cost more than it saves.
+  if (contributions.empty() || (contributions.size() < at_least && bytes < (64U << 20U))) return;
+  strategy_.fold(contributions, sum_);
+  for (Tracked* tracked : batch) {
+    tracked->folded = true;
+    tracked->update->slots.clear();
+  }
+}
+
+void Fleet::fold_at_workers() {
+  std::map<PeerId, std::vector<Fold::Term>> terms;
+  std::set<TaskId> pending;
+  for (const auto& [number, fold] : folds_) pending.insert(fold.tasks.begin(), fold.tasks.end());
+  for (auto& [id, tracked] : tasks_)
+    if (tracked.accepted && !tracked.here && !tracked.folded && tracked.update && tracked.peer &&
+        !pending.contains(id))
+      terms[*tracked.peer].push_back({id, tracked.weight});
+  for (auto& [peer, list] : terms) {
+    Fold fold;
+    fold.number = ++fold_number_;
+    fold.terms = std::move(list);
+    for (const auto& [name, slot] : sum_.slots)
+      fold.slots.push_back({name, slot.size(), slot.weighting, slot.sum.scale()});
+    PendingFold pending_fold{peer, {}};
+    for (const Fold::Term& term : fold.terms) pending_fold.tasks.push_back(term.id);
+    folds_[fold.number] = std::move(pending_fold);
+    channel_.send(peer, encode(fold));
+  }
+}
+
+void Fleet::on_partial(PeerId peer, const PartialSum& partial) {
+  const auto it = folds_.find(partial.number);
+  if (it == folds_.end() || it->second.peer != peer)
+    return refuse(peer, Reason::unknown_task, "a partial sum nobody asked for");
+  bool sound = partial.units.size() == sum_.slots.size() && partial.terms == it->second.tasks.size();
+  std::size_t index = 0;
+  for (const auto& [name, slot] : sum_.slots) {
+    if (!sound) break;
+    sound = partial.units[index++].size() == slot.size() * sizeof(std::int64_t);
+  }
+  if (!sound) {
+    refuse(peer, Reason::layout, "a partial sum of the wrong size");
+    channel_.disconnect(peer, Reason::layout);
+    return;
+  }
+  index = 0;
+  for (auto& [name, slot] : sum_.slots) slot.sum.merge(partial.units[index++].as<std::int64_t>());
+  for (const TaskId& task : it->second.tasks) tasks_.at(task).folded = true;
+  folds_.erase(it);
+}
+
+bool Fleet::sum_complete() const {
+  return std::all_of(tasks_.begin(), tasks_.end(),
+                     [](const auto& entry) { return !entry.second.accepted || entry.second.folded; });
+}
+
+PhaseSum Fleet::close_sum(Version /*current*/) {
+  if (strategy_.traits().keeps_updates) {
+    const auto all_here = [this] {
+      return std::all_of(tasks_.begin(), tasks_.end(),
+                         [](const auto& entry) { return !entry.second.accepted || entry.second.here; });
+    };
+    std::map<PeerId, Collect> requests;
+    for (const auto& [id, tracked] : tasks_)
+      if (tracked.accepted && !tracked.here && tracked.peer) requests[*tracked.peer].tasks.push_back(id);
+    for (const auto& [peer, collect] : requests) channel_.send(peer, encode(collect));
+    pump_(all_here);
+    for (auto& [id, tracked] : tasks_)
+      if (tracked.accepted) {
+        sum_.updates.push_back(*tracked.update);
+        tracked.folded = true;
+      }
+    return std::move(sum_);
+  }
+  fold_here(1);
+  // Terms whose holder dies meanwhile are trained again elsewhere and asked for again.
+  while (!sum_complete()) {
+    fold_at_workers();
+    const std::size_t asked = folds_.size();
+    pump_([this, asked] {
+      return sum_complete() || folds_.size() != asked ||
+             std::any_of(tasks_.begin(), tasks_.end(), [this](const auto& entry) {
+               const Tracked& t = entry.second;
+               return t.accepted && !t.folded && t.update && t.peer &&
+                      std::none_of(folds_.begin(), folds_.end(), [&](const auto& fold) {
+                        return std::find(fold.second.tasks.begin(), fold.second.tasks.end(), entry.first) !=
+                               fold.second.tasks.end();
+                      });
+             });
+    });
+  }
+  return std::move(sum_);
+}
+
+// ---- evaluation on clients ----
+
+std::vector<ClientEvaluation> Fleet::evaluate_clients(Version version, const std::vector<TaskId>& clients) {
+  evaluations_.clear();
+  std::map<ClientId, TaskId> left;
+  for (const TaskId& client : clients) left[client.client] = client;
+  while (!left.empty()) {
+    if (options_.deployed)
+      std::erase_if(left, [this](const auto& entry) { return !clients_.contains(entry.first); });
+    else
+      pump_([this] { return !peers_.empty(); });
+    if (left.empty()) break;
+    std::map<PeerId, EvaluateClients> requests;
+    std::size_t index = 0;
+    for (const auto& [client, state] : left) {
+      auto peer = peers_.begin();
+      std::advance(peer, static_cast<std::ptrdiff_t>(index++ % peers_.size()));
+      EvaluateClients& request = requests[options_.deployed ? clients_.at(client) : peer->first];
+      request.version = version;
+      request.clients.push_back(state);
+    }
+    for (const auto& [peer, request] : requests) {
+      if (strategy_.traits().exchanges) send_shared(peer, "model", version);
+      for (const TaskId& client : request.clients) evaluating_[peer].insert(client.client);
+      channel_.send(peer, encode(request));
+    }
+    pump_([this] { return evaluating_.empty(); });
+    for (const ClientEvaluation& done : evaluations_) left.erase(done.client);
+  }
+  std::sort(evaluations_.begin(), evaluations_.end(),
+            [](const ClientEvaluation& a, const ClientEvaluation& b) { return a.client < b.client; });
+  return std::move(evaluations_);
+}
+
+}  // namespace fedloom

@@ -1,0 +1,376 @@
+// The peer's side of the protocol against a scripted server on an in-process channel.
+#include "client/host.hpp"
+
+#include <condition_variable>
+#include <mutex>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/quadratic_world.hpp"
+#include "tests/transport/channel_world.hpp"
+#include "transport/codec.hpp"
+
+namespace fedloom::testing {
+namespace {
+
+const std::vector<std::size_t> kSizes = {5, 1, 0, 12, 30};
+
+// Training waits here for as long as a test wants it to.
+class Gate {
+ public:
+  void close() { set(false); }
+  void open() { set(true); }
+  void pass() {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] { return open_; });
+  }
+
+ private:
+  void set(bool open) {
+    const std::scoped_lock lock(mutex_);
+    open_ = open;
+    wake_.notify_all();
+  }
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool open_ = true;
+};
+
+class GatedDescent : public PlainDescent {
+ public:
+  explicit GatedDescent(Gate& gate) : gate_(gate) {}
+  void step(const Layout& layout, std::span<float> parameters, std::span<const float> gradient,
+            double rate) override {
+    gate_.pass();
+    PlainDescent::step(layout, parameters, gradient, rate);
+  }
+
+ private:
+  Gate& gate_;
+};
+
+class HostWorld {
+ public:
+  explicit HostWorld(const std::string& algorithm = "fedavg", bool deployed = false)
+      : local(quadratic_world(algorithm, "{}", 3, kSizes)), server_(world.server()) {
+    local->make_optimizer = [this] { return std::make_unique<GatedDescent>(gate); };
+    node_ = world.client("inproc://test");
+    Hello hello;
+    hello.name = "host";
+    hello.capacity = 2;
+    if (deployed) hello.client = 3;
+    host = std::make_unique<ClientHost>(
+        *node_->channel, world.executor, hello,
+        [this](const std::string& experiment) -> std::shared_ptr<const LocalWorld> {
+          if (experiment == "bad") throw user_error("no such data");
+          ++worlds;
+          return local;
+        },
+        [this](const std::string& reason, bool failed) { ends.emplace_back(reason, failed); },
+        [this](const std::string& text) { said.push_back(text); });
+    EXPECT_TRUE(world.wait([this] { return heard<Hello>().size() == 1; }));
+  }
+  ~HostWorld() { gate.open(); }
+
+  template <class T>
+  void say(const T& value) {
+    server_->channel->send(server_->channel->peers().back(), encode(value));
+  }
+  template <class T>
+  std::vector<T> heard() const {
+    std::vector<T> values;
+    for (const auto& [peer, message] : server_->seen.messages)
+      if (auto value = decode<T>(message)) values.push_back(std::move(*value));
+    return values;
+  }
+  template <class T>
+  std::vector<T> hear(std::size_t count) {
+    EXPECT_TRUE(world.wait([&] { return heard<T>().size() >= count; }))
+        << heard<T>().size() << " of " << count;
+    return heard<T>();
+  }
+  void welcome(const std::string& run = "run 1") {
+    say(Welcome{run, "good", local->model->layout()->fingerprint()});
+  }
+  void share(Version version, float value = 0.5F) {
+    say(Shared{version, version, Payload::from("model", Tensor::vector(FloatBuffer(3, value)))});
+    say(Shared{version, version, Payload::from("control", Tensor::vector(FloatBuffer(3, 0.0F)))});
+  }
+  Task task(ClientId client, std::uint32_t number, bool hold = false) const {
+    Task task;
+    task.id = {client, number};
+    task.shared = {"model"};
+    if (local->strategy->traits().keeps_client_state) task.shared.emplace_back("control");
+    task.hold = hold;
+    task.recipe = {.epochs = 1, .batch_size = 4, .learning_rate = 0.1};
+    return task;
+  }
+  /// The update that any trainer would make of this task.
+  Update expected(const Task& wanted, float value = 0.5F) const {
+    auto apart = std::make_shared<LocalWorld>(*local);
+    apart->store = std::make_shared<MemoryClientStore>();
+    apart->make_optimizer = [] { return std::make_unique<PlainDescent>(); };
+    SharedVectors shared;
+    shared["model"] = Payload::from("model", Tensor::vector(FloatBuffer(3, value)));
+    shared["control"] = Payload::from("control", Tensor::vector(FloatBuffer(3, 0.0F)));
+    return LocalTrainer(apart).run(wanted, shared);
+  }
+  /// Everything said so far has been acted on: an evaluation of nobody's data comes back after it.
+  void settle() {
+    const std::size_t before = heard<ClientEvaluations>().size();
+    say(EvaluateClients{0, {{0, 0}}});
+    hear<ClientEvaluations>(before + 1);
+  }
+
+  World world{"inproc"};
+  Gate gate;
+  std::shared_ptr<LocalWorld> local;
+  std::vector<std::pair<std::string, bool>> ends;
+  std::vector<std::string> said;
+  int worlds = 0;
+
+ private:
+  std::unique_ptr<Node> server_;
+  std::unique_ptr<Node> node_;
+
+ public:
+  std::unique_ptr<ClientHost> host;
+};
+
+bool same_floats(const Update& a, const Update& b) {
+  return std::ranges::equal(a.slots, b.slots, [](const Payload& x, const Payload& y) {
+    return x.name == y.name && std::ranges::equal(x.data.bytes(), y.data.bytes());
+  });
+}
+
+TEST(ClientHost, SaysHelloAndAnswersTasks) {
+  HostWorld world;
+  EXPECT_EQ(world.heard<Hello>()[0].capacity, 2U);
+  world.welcome();
+  world.share(0);
+  for (ClientId client = 0; client < 5; ++client) world.say(world.task(client, 1));
+  for (const Update& update : world.hear<Update>(5)) {
+    EXPECT_EQ(update.reason, Reason::none) << update.error;
+    EXPECT_TRUE(same_floats(update, world.expected(world.task(update.id.client, 1))));
+  }
+}
+
+TEST(ClientHost, ATaskBeforeItsModelFails) {
+  HostWorld world;
+  world.say(world.task(0, 1));  // before the welcome, even
+  world.welcome();
+  world.say(world.task(0, 2));
+  world.share(4);
+  world.say(world.task(0, 3));  // of version 0, which was never sent
+  for (const Update& update : world.hear<Update>(3)) EXPECT_EQ(update.reason, Reason::failed);
+  Task right = world.task(0, 4);
+  right.version = 4;
+  world.say(right);
+  EXPECT_EQ(world.hear<Update>(4)[3].reason, Reason::none);
+}
+
+TEST(ClientHost, ForgetsModelsThatAreNoLongerLive) {
+  HostWorld world;
+  world.welcome();
+  world.share(1);
+  world.share(2);
+  Task old = world.task(0, 1);
+  old.version = 1;
+  world.say(old);
+  EXPECT_EQ(world.hear<Update>(1)[0].reason, Reason::failed);
+}
+
+TEST(ClientHost, AnswersARepeatedTaskOnceOrAgainWithTheSame) {
+  HostWorld world("fedavg", true);
+  world.welcome();
+  world.share(0);
+  world.gate.close();
+  const Task task = world.task(3, 1);
+  world.say(task);
+  world.say(task);  // while it trains: one answer is on its way
+  world.gate.open();
+  const Update first = world.hear<Update>(1)[0];
+  world.say(task);  // after: the same again, without training
+  const auto updates = world.hear<Update>(2);
+  world.settle();
+  EXPECT_EQ(world.heard<Update>().size(), 2U);
+  EXPECT_TRUE(same_floats(updates[1], first));
+}
+
+TEST(ClientHost, HoldsAndSums) {
+  HostWorld world;
+  world.welcome();
+  world.share(0);
+  std::vector<ClientId> clients = {0, 1, 3, 4};
+  for (const ClientId client : clients) world.say(world.task(client, 1, true));
+  for (const Update& update : world.hear<Update>(4)) {
+    EXPECT_TRUE(update.slots.empty());
+    ASSERT_EQ(update.reports.size(), 1U);
+    EXPECT_EQ(update.reports[0].size, 3U);
+  }
+  Fold fold;
+  fold.number = 9;
+  const FixedPointScale scale = choose_scale(1024, 100, 1000);
+  fold.slots.push_back({"delta", 3, Weighting::contribution, scale});
+  FixedPointSum expected(3, scale);
+  for (const ClientId client : clients) {
+    fold.terms.push_back({{client, 1}, 10 + client});
+    expected.add(world.expected(world.task(client, 1)).slot("delta")->values(), 10 + client);
+  }
+  world.say(fold);
+  const PartialSum partial = world.hear<PartialSum>(1)[0];
+  EXPECT_EQ(partial.number, 9U);
+  EXPECT_EQ(partial.terms, 4U);
+  EXPECT_TRUE(std::ranges::equal(partial.units.at(0).as<std::int64_t>(), expected.units()));
+  // Whole, on request; the verdict frees them.
+  world.say(Collect{{{3, 1}, {9, 9}}});
+  EXPECT_TRUE(same_floats(world.hear<Update>(5)[4], world.expected(world.task(3, 1))));
+  world.say(Verdicts{{{{3, 1}, Verdict::accepted, Reason::none}}, {}});
+  world.say(Collect{{{3, 1}, {4, 1}}});
+  EXPECT_EQ(world.hear<Update>(6)[5].id, (TaskId{4, 1}));
+  world.settle();
+  EXPECT_EQ(world.heard<Update>().size(), 6U);
+}
+
+TEST(ClientHost, AFoldOfWhatIsNotHereEndsWithAWord) {
+  for (const std::string what : {"unknown", "wrong size"}) {
+    SCOPED_TRACE(what);
+    HostWorld world;
+    world.welcome();
+    world.share(0);
+    world.say(world.task(0, 1, true));
+    world.hear<Update>(1);
+    Fold fold;
+    fold.terms.push_back({{what == "unknown" ? 1U : 0U, 1}, 10});
+    fold.slots.push_back({"delta", 4, Weighting::contribution, choose_scale(1024, 100, 1000)});
+    if (what == "unknown") fold.slots[0].size = 3;
+    world.say(fold);
+    EXPECT_TRUE(world.hear<Goodbye>(1)[0].failed);
+    ASSERT_EQ(world.ends.size(), 1U);
+    EXPECT_TRUE(world.ends[0].second);
+  }
+}
+
+TEST(ClientHost, AVerdictDecidesTheProposedState) {
+  HostWorld world("scaffold");
+  world.welcome();
+  world.share(0);
+  for (const ClientId client : {0U, 1U}) world.say(world.task(client, 1));
+  world.hear<Update>(2);
+  EXPECT_FALSE(world.local->store->load(0, 1).empty());
+  world.say(
+      Verdicts{{{{0, 1}, Verdict::accepted, Reason::none}, {{1, 1}, Verdict::rejected, Reason::range}}, {}});
+  world.settle();
+  EXPECT_FALSE(world.local->store->load(0, 1).empty());
+  EXPECT_THROW(world.local->store->load(1, 1), UserError);
+  Task next = world.task(0, 2);
+  next.kept_version = 1;
+  world.say(next);
+  EXPECT_EQ(world.hear<Update>(3)[2].reason, Reason::none);
+  world.say(Verdicts{{{{0, 2}, Verdict::accepted, Reason::none}}, {{0, 1}}});
+  world.settle();
+  EXPECT_THROW(world.local->store->load(0, 1), UserError);
+  EXPECT_FALSE(world.local->store->load(0, 2).empty());
+}
+
+// Over-selection: the round closes while a task still trains. Its update is not sent, not held, and the state
+// it proposes when it is done is dropped.
+TEST(ClientHost, ATaskCancelledWhileItTrainsLeavesNothingBehind) {
+  HostWorld world("scaffold");
+  world.welcome();
+  world.share(0);
+  world.gate.close();
+  world.say(world.task(3, 1, true));
+  world.say(Verdicts{{{{3, 1}, Verdict::cancelled, Reason::surplus}}, {}});
+  world.say(world.task(0, 1, true));
+  // Messages are read in order: what the host says of this one comes after the verdict.
+  world.say(PartialSum{});
+  ASSERT_TRUE(world.world.wait([&] { return world.said.size() == 1; }));
+  world.gate.open();
+  world.hear<Update>(1);
+  world.settle();
+  world.settle();
+  EXPECT_EQ(world.heard<Update>().size(), 1U);
+  EXPECT_EQ(world.heard<Update>()[0].id, (TaskId{0, 1}));
+  world.say(Collect{{{3, 1}}});
+  world.settle();
+  EXPECT_EQ(world.heard<Update>().size(), 1U);
+  EXPECT_THROW(world.local->store->load(3, 1), UserError);
+  EXPECT_FALSE(world.local->store->load(0, 1).empty());
+}
+
+TEST(ClientHost, AnotherRunStartsAfresh) {
+  HostWorld world("fedavg", true);
+  world.welcome("run 1");
+  world.share(0, 0.5F);
+  world.say(world.task(3, 1));
+  world.hear<Update>(1);
+  world.welcome("run 1");
+  world.welcome("run 2");
+  world.share(0, -2.0F);
+  world.say(world.task(3, 1));  // the same id means another task in another run
+  const auto updates = world.hear<Update>(2);
+  EXPECT_EQ(world.worlds, 2);
+  EXPECT_FALSE(same_floats(updates[1], updates[0]));
+  EXPECT_TRUE(same_floats(updates[1], world.expected(world.task(3, 1), -2.0F)));
+}
+
+TEST(ClientHost, EvaluatesClients) {
+  HostWorld world;
+  world.welcome();
+  world.share(2);
+  world.say(EvaluateClients{2, {{0, 0}, {3, 0}, {4, 0}}});
+  const ClientEvaluations answer = world.hear<ClientEvaluations>(1)[0];
+  EXPECT_EQ(answer.version, 2U);
+  ASSERT_EQ(answer.results.size(), 3U);
+  for (const ClientEvaluation& result : answer.results) EXPECT_EQ(result.examples, 4U);
+}
+
+TEST(ClientHost, SaysWhyItCannotTakePart) {
+  HostWorld world;
+  world.say(Welcome{"run", "bad", 0});
+  EXPECT_EQ(world.hear<Goodbye>(1)[0].reason, "no such data");
+  EXPECT_EQ(world.ends, (std::vector<std::pair<std::string, bool>>{{"no such data", true}}));
+}
+
+TEST(ClientHost, AnotherLayoutIsRefusedNamingBoth) {
+  HostWorld world;
+  world.say(Welcome{"run", "good", 0x1234});
+  const std::string text = world.hear<Goodbye>(1)[0].reason;
+  EXPECT_NE(text.find("0000000000001234"), std::string::npos) << text;
+  EXPECT_NE(text.find(fmt::format("{:016x}", world.local->model->layout()->fingerprint())), std::string::npos)
+      << text;
+  world.share(0);
+  world.say(world.task(0, 1));  // a server that goes on regardless
+  EXPECT_EQ(world.hear<Update>(1)[0].reason, Reason::failed);
+}
+
+TEST(ClientHost, AnOptimizerThatRefusesItsSettingsIsAWordNotACrash) {
+  HostWorld world;
+  world.local->make_optimizer = []() -> std::unique_ptr<Optimizer> {
+    throw user_error("nesterov needs momentum");
+  };
+  world.welcome();
+  EXPECT_NE(world.hear<Goodbye>(1)[0].reason.find("nesterov"), std::string::npos);
+}
+
+TEST(ClientHost, IgnoresWhatItCannotRead) {
+  HostWorld world;
+  world.welcome();
+  world.say(PartialSum{});
+  world.say(Hello{});
+  ASSERT_TRUE(world.world.wait([&] { return world.said.size() == 2; }));
+  world.share(0);
+  world.say(world.task(0, 1));
+  EXPECT_EQ(world.hear<Update>(1)[0].reason, Reason::none);
+}
+
+TEST(ClientHost, GoodbyeEndsIt) {
+  HostWorld world;
+  world.say(Goodbye{"done", false});
+  ASSERT_TRUE(world.world.wait([&] { return world.ends.size() == 1; }));
+  EXPECT_EQ(world.ends[0], (std::pair<std::string, bool>{"done", false}));
+}
+
+}  // namespace
+}  // namespace fedloom::testing

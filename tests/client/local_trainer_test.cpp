@@ -1,0 +1,212 @@
+// One task on one client: the same update from any trainer, thread and history; kept state by version;
+// whatever goes wrong is in the update.
+#include "client/local_trainer.hpp"
+
+#include <cstring>
+#include <limits>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/quadratic_world.hpp"
+
+namespace fedloom::testing {
+namespace {
+
+const std::vector<std::size_t> kSizes = {5, 1, 0, 12, 30};
+
+Task make_task(ClientId client, std::uint32_t number = 1, std::uint32_t kept = 0) {
+  Task task;
+  task.id = {client, number};
+  task.kept_version = kept;
+  task.recipe = {.epochs = 3, .batch_size = 4, .learning_rate = 0.1};
+  return task;
+}
+
+SharedVectors shared_model(float value, std::size_t size = 3) {
+  SharedVectors shared;
+  shared["model"] = Payload::from("model", Tensor::vector(FloatBuffer(size, value)));
+  shared["control"] = Payload::from("control", Tensor::vector(FloatBuffer(size, 0.125F)));
+  return shared;
+}
+
+void expect_same(const Update& a, const Update& b) {
+  EXPECT_EQ(a.id, b.id);
+  EXPECT_EQ(a.reason, b.reason);
+  EXPECT_EQ(a.examples, b.examples);
+  EXPECT_EQ(a.steps, b.steps);
+  EXPECT_EQ(a.loss_sum, b.loss_sum);
+  ASSERT_EQ(a.slots.size(), b.slots.size());
+  for (std::size_t i = 0; i < a.slots.size(); ++i)
+    EXPECT_TRUE(std::ranges::equal(a.slots[i].data.bytes(), b.slots[i].data.bytes())) << a.slots[i].name;
+}
+
+TEST(LocalTrainer, ReportsWhatItMade) {
+  const auto world = quadratic_world("scaffold", "{}", 3, kSizes);
+  LocalTrainer trainer(world);
+  const Update update = trainer.run(make_task(3), shared_model(0.5F));
+  ASSERT_EQ(update.reason, Reason::none) << update.error;
+  EXPECT_EQ(update.examples, 12U);
+  EXPECT_EQ(update.steps, 9U);  // 3 epochs of 4 + 4 + 4
+  EXPECT_EQ(update.loss_count, 36U);
+  ASSERT_EQ(update.reports.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(update.reports[i].name, update.slots[i].name);
+    EXPECT_EQ(update.reports[i].size, 3U);
+    EXPECT_TRUE(update.reports[i].finite);
+    float largest = 0.0F;
+    for (const float value : update.slots[i].values()) largest = std::max(largest, std::abs(value));
+    EXPECT_EQ(update.reports[i].largest, largest);
+    EXPECT_GT(largest, 0.0F);
+  }
+}
+
+// Plain SGD on one example: y moves towards b by 1 - (1 - rate a)^steps of the way.
+TEST(LocalTrainer, TrainsAsTheRecipeSays) {
+  const auto world = quadratic_world("fedavg", "{}", 3, kSizes);
+  LocalTrainer trainer(world);
+  Task task = make_task(1);
+  task.recipe = {.steps = 10, .batch_size = 1, .learning_rate = 0.2};
+  const Update update = trainer.run(task, shared_model(0.5F));
+  FloatBuffer row(4);
+  std::int32_t label = 0;
+  const ExampleView view = world->data->client(1);
+  view.examples->gather(view.indices, row.data(), &label);
+  const double way = 1.0 - std::pow(1.0 - 0.2 * static_cast<double>(row[0]), 10);
+  for (std::size_t i = 0; i < 3; ++i)
+    EXPECT_NEAR(static_cast<double>(update.slot("delta")->values()[i]),
+                way * (static_cast<double>(row[1 + i]) - 0.5), 1e-6);
+}
+
+TEST(LocalTrainer, NothingLeaksFromTaskToTask) {
+  for (const std::string algorithm : {"fedavg", "fedprox", "scaffold", "local_only", "fedadam"}) {
+    SCOPED_TRACE(algorithm);
+    const auto world = quadratic_world(algorithm, "{}", 3, kSizes);
+    std::map<ClientId, Update> fresh;
+    for (ClientId client = 0; client < kSizes.size(); ++client)
+      fresh[client] = LocalTrainer(world).run(make_task(client), shared_model(0.5F));
+    // One trainer for all, in another order, each several times, with tasks that fail and other sizes
+    // between.
+    LocalTrainer reused(world);
+    Random random(1, Stream::sampling);
+    for (int i = 0; i < 60; ++i) {
+      const ClientId client = random.below(kSizes.size());
+      expect_same(reused.run(make_task(client), shared_model(0.5F)), fresh.at(client));
+      if (i % 3 == 0) reused.run(make_task(4, 9), shared_model(-7.0F));
+      if (i % 5 == 0) reused.run(make_task(99), shared_model(1.0F));
+      if (i % 7 == 0) reused.evaluate(0, 0, shared_model(3.0F));
+    }
+  }
+}
+
+TEST(LocalTrainer, ThreadsMakeTheSameUpdates) {
+  const auto world = quadratic_world("scaffold", "{}", 3, kSizes);
+  std::vector<Update> expected;
+  for (ClientId client = 0; client < kSizes.size(); ++client)
+    expected.push_back(LocalTrainer(world).run(make_task(client), shared_model(0.5F)));
+  std::vector<std::vector<Update>> made(4);
+  {
+    std::vector<std::jthread> threads;
+    for (auto& updates : made)
+      threads.emplace_back([&world, &updates] {
+        LocalTrainer trainer(world);
+        for (ClientId client = 0; client < kSizes.size(); ++client)
+          updates.push_back(trainer.run(make_task(client), shared_model(0.5F)));
+      });
+  }
+  for (const auto& updates : made)
+    for (std::size_t i = 0; i < updates.size(); ++i) expect_same(updates[i], expected[i]);
+}
+
+TEST(LocalTrainer, ATaskNumberIsAnotherShuffle) {
+  const auto world = quadratic_world("fedavg", "{}", 3, kSizes);
+  LocalTrainer trainer(world);
+  const Update one = trainer.run(make_task(4, 1), shared_model(0.5F));
+  const Update two = trainer.run(make_task(4, 2), shared_model(0.5F));
+  EXPECT_FALSE(std::ranges::equal(one.slots[0].data.bytes(), two.slots[0].data.bytes()));
+}
+
+TEST(LocalTrainer, AnEmptyClientAnswersWithNothing) {
+  const auto world = quadratic_world("fedavg", "{}", 3, kSizes);
+  const Update update = LocalTrainer(world).run(make_task(2), shared_model(0.5F));
+  EXPECT_EQ(update.reason, Reason::none);
+  EXPECT_EQ(update.examples, 0U);
+  EXPECT_EQ(update.steps, 0U);
+  EXPECT_EQ(update.reports[0].largest, 0.0F);
+}
+
+TEST(LocalTrainer, StateIsOfTheVersionTheTaskNames) {
+  const auto world = quadratic_world("local_only", "{}", 3, kSizes);
+  LocalTrainer trainer(world);
+  trainer.run(make_task(0, 1, 0), {});
+  const TensorMap first = world->store->load(0, 1);
+  trainer.run(make_task(0, 2, 1), {});
+  const TensorMap second = world->store->load(0, 2);
+  EXPECT_NE(first, second);
+  // Task 2 was not accepted: task 3 starts from 1 again, and by another shuffle.
+  trainer.run(make_task(0, 3, 1), {});
+  EXPECT_NE(world->store->load(0, 3), second);
+  // The same task once more, as after a worker's death: the same state, and version 1 as it was.
+  trainer.run(make_task(0, 2, 1), {});
+  EXPECT_EQ(world->store->load(0, 2), second);
+  EXPECT_EQ(world->store->load(0, 1), first);
+}
+
+TEST(LocalTrainer, StatelessAlgorithmsKeepNothing) {
+  const auto world = quadratic_world("fedavg", "{}", 3, kSizes);
+  LocalTrainer(world).run(make_task(0, 1), shared_model(1.0F));
+  EXPECT_THROW(world->store->load(0, 1), UserError);
+}
+
+void expect_failed(const Update& update, const std::string& word) {
+  EXPECT_EQ(update.reason, Reason::failed);
+  EXPECT_NE(update.error.find(word), std::string::npos) << update.error;
+  EXPECT_TRUE(update.slots.empty());
+}
+
+TEST(LocalTrainer, WhatGoesWrongIsInTheUpdate) {
+  const auto world = quadratic_world("scaffold", "{}", 3, kSizes);
+  LocalTrainer trainer(world);
+  expect_failed(trainer.run(make_task(0, 5, 4), shared_model(1.0F)), "no state of task 4");
+  expect_failed(trainer.run(make_task(77), shared_model(1.0F)), "client 77");
+  expect_failed(trainer.run(make_task(0), shared_model(1.0F, 4)), "4 floats");
+  SharedVectors odd = shared_model(1.0F);
+  odd["control"] = Payload::from("control", Tensor::vector(FloatBuffer(2)));
+  expect_failed(trainer.run(make_task(0), odd), "2 floats");
+  Task no_batch = make_task(0);
+  no_batch.recipe.batch_size = 0;
+  expect_failed(trainer.run(no_batch, shared_model(1.0F)), "batch_size 0");
+  Task no_rate = make_task(0);
+  no_rate.recipe.learning_rate = std::numeric_limits<double>::quiet_NaN();
+  expect_failed(trainer.run(no_rate, shared_model(1.0F)), "learning rate");
+  EXPECT_EQ(trainer.run(make_task(0), shared_model(1.0F)).reason, Reason::none);
+}
+
+TEST(LocalTrainer, DivergenceIsReportedNotHidden) {
+  const auto world = quadratic_world("fedavg", "{}", 3, kSizes);
+  Task task = make_task(4);
+  task.recipe = {.epochs = 40, .batch_size = 1, .learning_rate = 1e6};
+  const Update update = LocalTrainer(world).run(task, shared_model(1.0F));
+  EXPECT_EQ(update.reason, Reason::none);
+  EXPECT_FALSE(update.reports[0].finite);
+}
+
+TEST(LocalTrainer, EvaluatesOnTheTestSetWhenAClientHasNone) {
+  const auto world = quadratic_world("fedavg", "{}", 3, kSizes);
+  const ClientEvaluation result = LocalTrainer(world).evaluate(3, 0, shared_model(1.0F));
+  EXPECT_EQ(result.client, 3U);
+  EXPECT_EQ(result.examples, 4U);
+  EXPECT_EQ(result.correct, 4U);  // two equal logits: the lower index wins, and labels are 0
+  EXPECT_NEAR(result.loss_sum, 4 * std::log(2.0), 1e-12);
+}
+
+TEST(LocalTrainer, APersonalModelOfAnotherSizeIsRefused) {
+  const auto world = quadratic_world("local_only", "{}", 3, kSizes);
+  world->store->propose(0, 1, {{"model", Tensor::zeros({2})}});
+  LocalTrainer trainer(world);
+  EXPECT_THROW(trainer.evaluate(0, 1, {}), UserError);
+  expect_failed(trainer.run(make_task(0, 2, 1), {}), "2 floats");
+}
+
+}  // namespace
+}  // namespace fedloom::testing

@@ -1,0 +1,254 @@
+// What every registered algorithm must do, whatever it is. Its two halves are made apart, each from the
+// experiment's text, and meet only through encoded messages; the coordinator and the trainer are the real
+// ones. Whoever registers an algorithm is tested here without another line.
+#include <deque>
+#include <map>
+#include <memory>
+
+#include <gtest/gtest.h>
+
+#include "client/client_store.hpp"
+#include "core/hash.hpp"
+#include "experiments/evaluator.hpp"
+#include "experiments/wiring.hpp"
+#include "server/checkpoint.hpp"
+#include "server/coordinator.hpp"
+#include "transport/codec.hpp"
+
+namespace fedloom {
+namespace {
+
+std::string experiment_text(const std::string& strategy) {
+  return "seed: 3\nrounds: 6\ndata: {source: {name: synthetic, alpha: 0.5, beta: 0.5}, clients: 8}\nmodel: "
+         "softmax\nstrategy: " +
+         strategy +
+         "\ntrain: {epochs: 2, batch_size: 10, lr: 0.02}\npacer: {name: sync, clients_per_round: 4}\n";
+}
+
+/// A value as the other process would read it.
+template <class T>
+T through_the_wire(const T& value) {
+  const std::optional<T> read = decode<T>(encode(value));
+  FEDLOOM_CHECK(read.has_value(), "a message does not parse");
+  return *read;
+}
+
+/// The client half of a federation: made from text, it sees messages and its own store.
+class ClientSide {
+ public:
+  ClientSide(const std::string& text, std::shared_ptr<ClientStore> store) {
+    const ExperimentConfig config = parse_experiment(text, "client.yaml").config;
+    world_ = make_world(config, build_components(config, "", 1.0), std::move(store));
+    trainer_ = std::make_unique<LocalTrainer>(world_);
+  }
+  void keep(const Shared& shared) { shared_[shared.payload.name] = shared.payload; }
+  Update train(const Task& task) {
+    SharedVectors vectors;
+    for (const std::string& name : task.shared) vectors.emplace(name, shared_.at(name));
+    return trainer_->run(task, vectors);
+  }
+  ClientEvaluation evaluate(const TaskId& client) {
+    const auto model = shared_.find("model");
+    return trainer_->evaluate(client.client, client.number,
+                              model == shared_.end() ? SharedVectors{} : shared_);
+  }
+  void drop(const TaskId& state) { world_->store->drop(state.client, state.number); }
+
+ private:
+  std::shared_ptr<const LocalWorld> world_;
+  std::unique_ptr<LocalTrainer> trainer_;
+  SharedVectors shared_;
+};
+
+enum class Order { as_they_come, backwards };
+
+/// The server half, and the loop between the two.
+class DirectFederation final : public FederationPort {
+ public:
+  DirectFederation(const std::string& text, std::shared_ptr<ClientStore> store,
+                   Order order = Order::as_they_come, std::optional<FederationState> from = std::nullopt)
+      : config_(parse_experiment(text, "server.yaml").config),
+        parts_(build_components(config_, "", 1.0)),
+        population_{parts_.data->clients(),
+                    [this](ClientId client) { return std::uint64_t{parts_.data->example_count(client)}; },
+                    {}},
+        client_(text, std::move(store)),
+        evaluator_(parts_.model, 1),
+        order_(order),
+        coordinator_(coordinator_config(config_, parts_, false), *parts_.strategy, *parts_.pacer,
+                     *parts_.sampler, population_, *this, from ? std::move(*from) : fresh_state()) {}
+
+  void run() {
+    Tick now = coordinator_.state().now;
+    coordinator_.begin(now);
+    while (!coordinator_.ended()) {
+      ASSERT_FALSE(tasks_.empty()) << "the window waits for nobody";
+      const Task task = order_ == Order::as_they_come ? tasks_.front() : tasks_.back();
+      if (order_ == Order::as_they_come)
+        tasks_.pop_front();
+      else
+        tasks_.pop_back();
+      Update update = through_the_wire(client_.train(task));
+      ASSERT_EQ(update.reason, Reason::none) << update.error;
+      update.reason = parts_.strategy->decode(update);
+      updates_[update.id] = update;
+      coordinator_.on_finished(++now, update);
+    }
+  }
+
+  const FederationState& state() const { return coordinator_.state(); }
+  std::shared_ptr<const Layout> layout() const { return parts_.model->layout(); }
+  std::string hash() const { return sha256_hex(state().server.model.values()); }
+
+  std::vector<FederationState> boundaries;
+  std::vector<std::vector<TaskId>> superseded;
+  std::vector<Evaluated> evaluations;
+  std::vector<TaskEnded> ended;
+
+ private:
+  FederationState fresh_state() const {
+    FederationState state;
+    state.server.model = ParameterVector(parts_.model->layout());
+    const FloatBuffer initial = initial_parameters(*parts_.model, config_.seed);
+    std::copy(initial.begin(), initial.end(), state.server.model.values().begin());
+    return state;
+  }
+
+  void publish(const Shared& shared) override { client_.keep(through_the_wire(shared)); }
+  void start(const Task& task) override { tasks_.push_back(through_the_wire(task)); }
+  void open_sum(PhaseSum sum) override { sum_ = std::move(sum); }
+  void accept(const Fold::Term& term) override { terms_.push_back(term); }
+  PhaseSum close_sum(Version) override {
+    for (const Fold::Term& term : terms_) {
+      const Contribution contribution{&updates_.at(term.id), term.weight, {}, {}};
+      if (parts_.strategy->traits().keeps_updates)
+        sum_.updates.push_back(updates_.at(term.id));
+      else
+        parts_.strategy->fold({&contribution, 1}, sum_);
+    }
+    std::sort(sum_.updates.begin(), sum_.updates.end(),
+              [](const Update& a, const Update& b) { return a.id < b.id; });
+    terms_.clear();
+    return std::move(sum_);
+  }
+  void end(TaskId task, Verdict verdict, Reason) override {
+    updates_.erase(task);
+    std::erase_if(tasks_, [&](const Task& waiting) { return waiting.id == task; });
+    if (verdict != Verdict::accepted) client_.drop(task);
+  }
+  void set_deadline(WindowId, Tick) override {}
+  std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string&) override {
+    return evaluator_.evaluate(model, parts_.data->test());
+  }
+  std::vector<ClientEvaluation> evaluate_clients(Version, const std::vector<TaskId>& clients) override {
+    std::vector<ClientEvaluation> results;
+    for (const TaskId& client : clients) results.push_back(client_.evaluate(client));
+    return results;
+  }
+  void emit(const FederationEvent& event) override {
+    if (const auto* done = std::get_if<Evaluated>(&event)) evaluations.push_back(*done);
+    if (const auto* done = std::get_if<TaskEnded>(&event)) ended.push_back(*done);
+  }
+  void boundary(const FederationState& state, const std::vector<TaskId>& old) override {
+    boundaries.push_back(state);
+    superseded.push_back(old);
+  }
+
+  ExperimentConfig config_;
+  Components parts_;
+  Population population_;
+  ClientSide client_;
+  Evaluator evaluator_;
+  Order order_;
+  std::deque<Task> tasks_;
+  std::map<TaskId, Update> updates_;
+  std::vector<Fold::Term> terms_;
+  PhaseSum sum_;
+  Coordinator coordinator_;
+};
+
+class StrategyConformance : public ::testing::TestWithParam<std::string> {
+ protected:
+  std::string text() const { return experiment_text(GetParam()); }
+  static std::shared_ptr<ClientStore> store() { return std::make_shared<MemoryClientStore>(); }
+};
+
+TEST_P(StrategyConformance, LearnsAndEveryTaskIsAccepted) {
+  DirectFederation federation(text(), store());
+  federation.run();
+  ASSERT_GE(federation.evaluations.size(), 2U);
+  EXPECT_LT(federation.evaluations.back().loss, 0.9 * federation.evaluations.front().loss);
+  EXPECT_GT(federation.evaluations.back().accuracy, federation.evaluations.front().accuracy);
+  EXPECT_FALSE(federation.ended.empty());
+  for (const TaskEnded& task : federation.ended) {
+    EXPECT_EQ(task.verdict, Verdict::accepted) << to_string(task.reason);
+    EXPECT_GT(task.steps, 0U);
+    EXPECT_GT(task.bytes_up, 0U);
+  }
+}
+
+TEST_P(StrategyConformance, OrderOfAnswersChangesNothing) {
+  DirectFederation one(text(), store());
+  one.run();
+  DirectFederation other(text(), store(), Order::backwards);
+  other.run();
+  EXPECT_EQ(one.hash(), other.hash());
+  EXPECT_EQ(checkpoint_to_bytes({one.boundaries.back()}).size(),
+            checkpoint_to_bytes({other.boundaries.back()}).size());
+}
+
+// Nothing hides outside of the state: at every boundary it goes through bytes unchanged, and the run that
+// begins with those bytes ends as the whole one did.
+TEST_P(StrategyConformance, StateSurvivesACheckpointToTheBit) {
+  const auto kept = store();
+  DirectFederation whole(text(), kept);
+  whole.run();
+  const std::string expected = checkpoint_to_bytes({whole.state()});
+  for (const FederationState& boundary : whole.boundaries) {
+    Checkpoint checkpoint;
+    checkpoint.state = boundary;
+    const std::string bytes = checkpoint_to_bytes(checkpoint);
+    Checkpoint read = checkpoint_from_bytes(bytes, whole.layout(), "memory");
+    EXPECT_EQ(checkpoint_to_bytes(read), bytes);
+    DirectFederation rest(text(), kept, Order::as_they_come, std::move(read.state));
+    rest.run();
+    EXPECT_EQ(checkpoint_to_bytes({rest.state()}), expected) << "from window " << boundary.windows;
+  }
+}
+
+// States that the coordinator calls superseded are needed by no later window.
+TEST_P(StrategyConformance, SupersededClientStateIsNotNeededAgain) {
+  const auto kept = store();
+  DirectFederation whole(text(), kept);
+  whole.run();
+  const std::size_t half = whole.boundaries.size() / 2;
+  for (std::size_t i = 0; i <= half; ++i)
+    for (const TaskId& state : whole.superseded[i]) kept->drop(state.client, state.number);
+  DirectFederation rest(text(), kept, Order::as_they_come, whole.boundaries[half]);
+  rest.run();
+  EXPECT_EQ(rest.hash(), whole.hash());
+}
+
+// The resolved file that a run folder holds, and that workers get, is the same experiment.
+TEST_P(StrategyConformance, ResolvedSettingsAreTheSameAlgorithm) {
+  const std::string resolved = resolved_yaml(parse_experiment(text(), "test.yaml").config);
+  DirectFederation written(text(), store());
+  DirectFederation read(resolved, store());
+  written.run();
+  read.run();
+  EXPECT_EQ(written.hash(), read.hash());
+  EXPECT_EQ(resolved, resolved_yaml(parse_experiment(resolved, "resolved.yaml").config));
+}
+
+TEST_P(StrategyConformance, IsDescribed) {
+  const auto& entry = AlgorithmRegistry::instance().find(GetParam(), "strategy");
+  EXPECT_FALSE(entry.about.summary.empty());
+  for (const FieldDoc& field : entry.fields) EXPECT_FALSE(field.doc.empty()) << field.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, StrategyConformance,
+                         ::testing::ValuesIn(AlgorithmRegistry::instance().names()),
+                         [](const auto& instance) { return instance.param; });
+
+}  // namespace
+}  // namespace fedloom

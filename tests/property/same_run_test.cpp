@@ -1,0 +1,89 @@
+// Same bits: what happens to machines changes nothing in the federation. Every registered algorithm, random
+// jobs, random circumstances; the event log and the model are compared to the bit.
+#include <gtest/gtest.h>
+
+#include "tests/property/small_run.hpp"
+
+namespace fedloom::testing {
+namespace {
+
+class EveryAlgorithm : public ::testing::TestWithParam<std::string> {
+ protected:
+  /// Randomly made, but always the same for a trial.
+  Job job(std::uint64_t trial) const {
+    Random random(trial, Stream::strategy);
+    Job job;
+    job.algorithm = GetParam();
+    job.pacer =
+        fmt::format("{{clients_per_round: {}, over_selection: {}, weights: {}}}", 1 + random.below(8),
+                    random.bernoulli(0.3) ? 0.5 : 0.0, random.bernoulli(0.7) ? "examples" : "uniform");
+    job.sampler = random.bernoulli(0.5) ? "uniform" : "weighted";
+    for (std::size_t& size : job.sizes) size = random.below(10);
+    job.sizes[0] += 1;
+    job.parameters = 1 + random.below(40);
+    job.recipe = {.epochs = 1 + static_cast<std::int64_t>(random.below(3)),
+                  .batch_size = 1 + static_cast<std::int64_t>(random.below(6)),
+                  .learning_rate = 0.05};
+    job.stragglers = {random.bernoulli(0.3) ? 0.5 : 0.0, random.bernoulli(0.5)};
+    if (make_algorithm(job.algorithm).strategy->traits().pools_data) job.sizes = {30};
+    return job;
+  }
+  static void expect_same(const Outcome& outcome, const Outcome& reference) {
+    EXPECT_EQ(outcome.events, reference.events);
+    EXPECT_EQ(outcome.model(), reference.model());
+    EXPECT_EQ(outcome.state.server.slots, reference.state.server.slots);
+    EXPECT_EQ(outcome.kept, reference.kept);
+  }
+};
+
+TEST_P(EveryAlgorithm, RunsTheSameOnAnyMachinery) {
+  for (std::uint64_t trial = 0; trial < 6; ++trial) {
+    SCOPED_TRACE(trial);
+    const Outcome reference = run(job(trial));
+    ASSERT_EQ(reference.state.windows, 4U);
+    for (const Circumstances& circumstances :
+         {Circumstances{.workers = 1, .threads = 3}, Circumstances{.workers = 3, .threads = 1},
+          Circumstances{.workers = 2, .threads = 2, .hold = false},
+          Circumstances{.workers = 8, .hold = true}})
+      expect_same(run(job(trial), circumstances), reference);
+  }
+}
+
+TEST_P(EveryAlgorithm, SurvivesDeathsOfWorkersAtAnyMoment) {
+  const Outcome reference = run(job(1));
+  for (std::uint64_t moment = 1; moment < reference.looks + 3; moment += 1 + moment / 6)
+    for (const bool hold : {true, false}) {
+      SCOPED_TRACE(fmt::format("death after {} of {}, hold {}", moment, reference.looks, hold));
+      expect_same(run(job(1), {.workers = 2, .threads = 2, .hold = hold, .death_after = moment}), reference);
+    }
+}
+
+// Cut off at any moment, with a store that has already heard of the future, and taken up from the latest
+// checkpoint: the events that were cut back and the rest make the whole.
+TEST_P(EveryAlgorithm, ResumesToTheSameEnd) {
+  Job wanted = job(2);
+  wanted.windows = 6;
+  const Outcome reference = run(wanted);
+  for (std::uint64_t moment = 2; moment < reference.looks; moment += 1 + moment / 5) {
+    SCOPED_TRACE(fmt::format("cut off after {} of {}", moment, reference.looks));
+    Circumstances first{.workers = 2, .threads = 1, .interrupt_after = moment, .checkpoint_every = 2};
+    first.store = std::make_shared<MemoryClientStore>();
+    const Outcome part = run(wanted, first);
+    Circumstances second{.workers = 1, .threads = 2, .checkpoint_every = 2};
+    second.store = first.store;
+    second.resume = part.checkpoint;
+    const Outcome rest = run(wanted, second);
+    EXPECT_EQ(rest.model(), reference.model());
+    EXPECT_EQ(rest.state.server.slots, reference.state.server.slots);
+    EXPECT_EQ(rest.kept, reference.kept);
+    ASSERT_LE(rest.events.size(), reference.events.size());
+    EXPECT_TRUE(std::equal(rest.events.rbegin(), rest.events.rend(), reference.events.rbegin()));
+    EXPECT_EQ(rest.events.size() == reference.events.size(), !part.checkpoint.has_value());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryAlgorithm, ::testing::ValuesIn(AlgorithmRegistry::instance().names()),
+                         [](const auto& name) { return name.param; });
+
+}  // namespace
+}  // namespace fedloom::testing

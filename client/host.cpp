@@ -179,7 +179,8 @@ void ClientHost::on_trained(const Task& task, Update update) {
     if (world_->strategy->traits().keeps_client_state) world_->store->drop(task.id.client, task.id.number);
     return;
   }
-  if (update.reason == Reason::failed)
+  // A mistake in the experiment fails every task alike: we say it once, the server hears of each.
+  if (update.reason == Reason::failed && std::exchange(last_failure_, update.error) != update.error)
     say_(fmt::format("task {} of client {}: {}", task.id.number, task.id.client, update.error));
   if (task.hold || deployed()) held_[task.id] = std::make_shared<const Update>(update);
   report(task, std::move(update));

@@ -56,6 +56,7 @@ class ClientHost {
   Say say_;
 
   std::string run_;
+  std::string last_failure_;
   std::shared_ptr<const LocalWorld> world_;
   std::map<std::string, std::map<Version, Payload>, std::less<>> shared_;
   std::set<TaskId> running_;

@@ -1,6 +1,8 @@
 // The program: parse, do, and turn errors into one clear line. Exit codes: 0 done, 1 the run failed,
 // 2 the user has something to mend, 130 interrupted.
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -8,6 +10,25 @@
 #include "core/error.hpp"
 #include "core/version.hpp"
 #include "experiments/cli/commands.hpp"
+
+namespace {
+
+// The parser would only say that a verb is missing.
+std::string unknown_verb(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return "";
+  const std::string word = argv[1];
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) {
+    if (verb->get_name() == word) return "";
+    if (!verb->get_group().empty()) verbs.push_back(verb->get_name());
+  }
+  const std::string guess = fedloom::nearest(word, verbs);
+  return fmt::format("there is no verb '{}'{}; there are: {}", word,
+                     guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess),
+                     fmt::join(verbs, ", "));
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace fedloom;
@@ -30,6 +51,10 @@ int main(int argc, char** argv) {
   add_data_command(app, action);
   add_report_command(app, action);
   add_reference_command(app, action);
+  if (const std::string problem = unknown_verb(app, argc, argv); !problem.empty()) {
+    std::fprintf(stderr, "fedloom: %s\n", problem.c_str());
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

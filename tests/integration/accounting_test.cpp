@@ -55,8 +55,7 @@ class Accounting : public ::testing::TestWithParam<std::string> {
 
 TEST_P(Accounting, SocketBytesAreWhatTheRelaySaw) {
   DeployedFederation federation(
-      folder_, 4,
-      set({"rounds=12", "evaluate.clients=3", "deploy.heartbeat=50ms", "strategy=" + GetParam()}));
+      folder_, 4, set({"rounds=12", "evaluate.clients=3", "deploy.heartbeat=20s", "strategy=" + GetParam()}));
   federation.start_server("tcp://127.0.0.1:0");
   Relay relay(federation.endpoint());
   federation.start_clients(relay.endpoint());
@@ -93,12 +92,12 @@ TEST_F(Accounting, LargeModelsReconcileToo) {
 // A network that breaks every connection, again and again.
 TEST_F(Accounting, CutConnectionsChangeNoResult) {
   DeployedFederation federation(
-      folder_, 3, set({"rounds=300", "evaluate.every=100", "deploy.heartbeat=50ms", "strategy=scaffold"}));
+      folder_, 3, set({"rounds=120", "evaluate.every=40", "deploy.heartbeat=50ms", "strategy=scaffold"}));
   federation.start_server("tcp://127.0.0.1:0");
   Relay relay(federation.endpoint());
   federation.start_clients(relay.endpoint());
   for (std::size_t i = 1; i <= 5; ++i) {
-    ASSERT_TRUE(federation.wait_for_rounds(20 * i)) << federation.server().err();
+    ASSERT_TRUE(federation.wait_for_rounds(10 * i)) << federation.server().err();
     relay.cut();
   }
   const RunSummary summary = federation.expect_good_end();

@@ -86,7 +86,7 @@ const std::vector<Mistake> kMistakes = {
     {"UnknownSampler", "sampler: unifrom\n", {}, {"exp.yaml:1:10: sampler", "'uniform'"}},
     {"UnknownOptimizer", "train: {optimizer: sdg}\n", {}, {"exp.yaml:1:20: train.optimizer", "'sgd'"}},
     {"OpenList", "seed: 1\nrounds: [1,2\n", {}, {"exp.yaml:3:1: not valid YAML"}},
-    {"Tab", "train:\n\tlr: 1\n", {}, {"exp.yaml:2:1: not valid YAML", "tab"}},
+    {"Tab", "seed: 1\n\trounds: 2\n", {}, {"exp.yaml:2:1: not valid YAML", "tab"}},
     {"OnlyAList", "- 1\n- 2\n", {}, {"exp.yaml: holds no experiment"}},
     {"OnlySpace", "\n \n", {}, {"exp.yaml: holds no experiment"}},
     {"NoData", "data: {source: mnist}\n", {"--data", "nowhere"}, {"nowhere/mnist", "fedloom data get mnist"}},
@@ -135,7 +135,8 @@ TEST_F(BadInput, GarbageForAnExperiment) {
 TEST_F(BadInput, WordsOnTheCommandLine) {
   const std::vector<std::pair<Words, std::string>> cases = {
       {{}, "subcommand"},
-      {{"fly"}, "fly"},
+      {{"fly"}, "no verb 'fly'"},
+      {{"rnu", kSmallJob}, "did you mean 'run'"},
       {{"run"}, "file"},
       {{"run", kSmallJob, "--colour"}, "--colour"},
       {{"run", kSmallJob, "--workers", "-3"}, "'-3'"},

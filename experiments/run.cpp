@@ -17,6 +17,7 @@
 #include "experiments/launcher.hpp"
 #include "experiments/partition_json.hpp"
 #include "experiments/report/report.hpp"
+#include "experiments/run_plan.hpp"
 #include "experiments/signals.hpp"
 #include "experiments/sinks/progress.hpp"
 #include "experiments/sinks/run_folder_sink.hpp"
@@ -33,29 +34,6 @@ namespace fs = std::filesystem;
 // Workers are children: the launcher sees them die, so silence only means that someone computes for long.
 constexpr Tick kWorkerSilence = 600 * kSecond;
 constexpr Tick kFarewell = 5 * kSecond;  // for peers to hear goodbye and leave
-
-struct Workers {
-  std::size_t processes = 1;
-  std::size_t threads = 1;
-};
-
-Workers worker_plan(const RuntimeConfig& runtime) {
-  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
-  Workers plan;
-  plan.processes = runtime.workers > 0 ? runtime.workers : cores;
-  plan.threads = runtime.threads > 0 ? runtime.threads : std::max<std::size_t>(1, cores / plan.processes);
-  return plan;
-}
-
-std::string endpoint_for(const ExperimentConfig& config, const RunOptions& options,
-                         const std::string& folder) {
-  if (options.deployed) return config.deploy.listen;
-  if (config.runtime.transport == "tcp") return "tcp://127.0.0.1:0";
-  if (config.runtime.transport == "inproc") return "inproc://" + config.name;
-  // A socket's path has a small limit, so it does not live in the run folder, which may be deep.
-  return fmt::format("ipc://{}/fedloom-{}-{:08x}.sock", fs::temp_directory_path().string(), getpid(),
-                     static_cast<std::uint32_t>(hash64(folder)));
-}
 
 // One run from folder to summary. Members are in the order in which things come to life.
 class Session {
@@ -205,7 +183,8 @@ void Session::make_channel() {
     channel_options_.heartbeat_timeout = config_.deploy.heartbeat_timeout.nanoseconds;
   }
   if (config_.runtime.transport == "inproc" && !options_.deployed) channel_options_.hub = make_inproc_hub();
-  channel_ = make_server_channel(endpoint_for(config_, options_, folder_), executor_, channel_options_);
+  channel_ =
+      make_server_channel(endpoint_for(config_, options_.deployed, folder_), executor_, channel_options_);
 }
 
 void Session::start_workers() {

@@ -55,6 +55,8 @@ class CountingRelay {
       if (refused) {
         connection->ends[0].close();
       } else {
+        // Small writes must not wait for acknowledgements, as they do not on ZeroMQ's own sockets.
+        for (Socket& end : connection->ends) end.set_option(boost::asio::ip::tcp::no_delay(true));
         forward(connection, 0);
         forward(connection, 1);
       }

@@ -1,0 +1,31 @@
+// Defaults of the machine side of a run.
+#include "experiments/run_plan.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include <unistd.h>
+
+#include "core/hash.hpp"
+
+namespace fedloom {
+
+Workers worker_plan(const RuntimeConfig& runtime) {
+  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  Workers plan;
+  plan.processes = runtime.workers > 0 ? runtime.workers : cores;
+  plan.threads = runtime.threads > 0 ? runtime.threads : std::max<std::size_t>(1, cores / plan.processes);
+  return plan;
+}
+
+std::string endpoint_for(const ExperimentConfig& config, bool deployed, const std::string& folder) {
+  if (deployed) return config.deploy.listen;
+  if (config.runtime.transport == "tcp") return "tcp://127.0.0.1:0";
+  if (config.runtime.transport == "inproc") return "inproc://" + config.name;
+  // A socket's path has a small limit, so it does not live in the run folder, which may be deep.
+  return fmt::format("ipc://{}/fedloom-{}-{:08x}.sock", std::filesystem::temp_directory_path().string(),
+                     getpid(), static_cast<std::uint32_t>(hash64(folder)));
+}
+
+}  // namespace fedloom

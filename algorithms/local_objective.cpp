@@ -121,14 +121,15 @@ void train_locally(const LocalObjective& objective, TaskRun& run) {
 }
 
 Payload delta_payload(const TaskRun& run) {
-  Tensor delta = Tensor::zeros({static_cast<std::int64_t>(run.exchanged->size())});
+  Blob delta = Blob::allocate(run.exchanged->size() * sizeof(float));
+  const std::span<float> values = delta.writable_as<float>();
   std::size_t packed = 0;
   for (const SliceSet::Run& slice : run.exchanged->runs()) {
-    subtract(run.parameters.data() + slice.offset, run.start.data() + slice.offset,
-             delta.data.data() + packed, slice.size);
+    subtract(run.parameters.data() + slice.offset, run.start.data() + slice.offset, values.data() + packed,
+             slice.size);
     packed += slice.size;
   }
-  return Payload::from("delta", std::move(delta));
+  return {"delta", {static_cast<std::int64_t>(run.exchanged->size())}, std::move(delta)};
 }
 
 }  // namespace fedloom

@@ -21,55 +21,66 @@ SlotReport report_of(const Payload& payload) {
 
 }  // namespace
 
-void GatheredData::open(ExampleView view) { view_ = std::move(view); }
+void GatheredData::open(std::size_t size, std::function<ExampleView()> find) {
+  size_ = size;
+  find_ = std::move(find);
+  view_.reset();
+}
+
+const ExampleView& GatheredData::view() {
+  if (!view_) view_ = find_();
+  return *view_;
+}
 
 Batch GatheredData::batch(std::span<const std::uint32_t> positions) {
-  const DataSpec& spec = view_.examples->spec();
+  const ExampleView& mine = view();
+  const DataSpec& spec = mine.examples->spec();
   const auto width = static_cast<std::size_t>(spec.width());
   indices_.clear();
-  for (const std::uint32_t position : positions) indices_.push_back(view_.indices[position]);
+  for (const std::uint32_t position : positions) indices_.push_back(mine.indices[position]);
   labels_.resize(positions.size());
   Batch batch;
   batch.size = positions.size();
   if (spec.vocabulary > 0) {
     tokens_.resize(positions.size() * width);
     mask_.resize(positions.size() * width);
-    view_.examples->gather_tokens(indices_, tokens_.data(), mask_.data(), labels_.data());
+    mine.examples->gather_tokens(indices_, tokens_.data(), mask_.data(), labels_.data());
     batch.tokens = tokens_.data();
     batch.mask = mask_.data();
   } else {
     if (features_.size() < positions.size() * width) features_.resize(positions.size() * width);
-    view_.examples->gather(indices_, features_.data(), labels_.data());
+    mine.examples->gather(indices_, features_.data(), labels_.data());
     batch.features = features_.data();
   }
   batch.targets = labels_.data();
   return batch;
 }
 
-std::int32_t GatheredData::label(std::size_t position) const {
-  return view_.examples->label(view_.indices[position]);
+std::int32_t GatheredData::label(std::size_t position) {
+  const ExampleView& mine = view();
+  return mine.examples->label(mine.indices[position]);
 }
 
 LocalTrainer::LocalTrainer(std::shared_ptr<const LocalWorld> world)
     : world_(std::move(world)),
       exchanged_(world_->strategy->exchanged(*world_->model->layout())),
       optimizer_(world_->make_optimizer()),
-      start_(world_->initial),
       parameters_(world_->initial.size()),
       gradient_(world_->initial.size()) {}
 
-void LocalTrainer::prepare_start(const SharedVectors& shared) {
-  // Slices that do not travel keep their initial values: they are frozen, or personal and in kept state.
+/// The whole model as it was sent: the message itself where all of it travels.
+std::span<const float> LocalTrainer::start_of(const SharedVectors& shared) {
   const auto it = shared.find("model");
-  if (it == shared.end()) {
-    std::copy(world_->initial.begin(), world_->initial.end(), start_.begin());
-    return;
-  }
+  if (it == shared.end()) return world_->initial;
   const std::span<const float> values = it->second.values();
   if (values.size() != exchanged_.size())
     throw user_error("the model came with {} floats; this experiment exchanges {}", values.size(),
                      exchanged_.size());
+  if (values.size() == world_->initial.size()) return values;
+  // Slices that do not travel keep their initial values: they are frozen, or personal and in kept state.
+  start_ = world_->initial;
   exchanged_.scatter(values, start_);
+  return start_;
 }
 
 void LocalTrainer::fit_workspace(std::size_t batch_size) {
@@ -94,9 +105,10 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   if (task.recipe.batch_size < 1 || !std::isfinite(task.recipe.learning_rate))
     throw user_error("a recipe with batch_size {} and learning rate {}", task.recipe.batch_size,
                      task.recipe.learning_rate);
-  data_.open(world_->data->client(task.id.client));
-  prepare_start(shared);
-  std::copy(start_.begin(), start_.end(), parameters_.begin());
+  data_.open(world_->data->example_count(task.id.client),
+             [this, client = task.id.client] { return world_->data->client(client); });
+  const std::span<const float> start = start_of(shared);
+  std::copy(start.begin(), start.end(), parameters_.begin());
   const auto batch_size = static_cast<std::size_t>(task.recipe.batch_size);
   fit_workspace(std::min(batch_size, std::max<std::size_t>(1, data_.size())));
   optimizer_->reset(*world_->model->layout());
@@ -110,7 +122,7 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   run.optimizer = optimizer_.get();
   run.recipe = task.recipe;
   run.seed = world_->seed;
-  run.start = start_;
+  run.start = start;
   run.parameters = parameters_;
   run.gradient = gradient_;
   run.shared = shared;
@@ -136,21 +148,20 @@ ClientEvaluation LocalTrainer::evaluate(ClientId client, std::uint32_t kept_vers
                                         const SharedVectors& shared) {
   ExampleView view = world_->data->client_test(client);
   if (view.size() == 0) view = world_->data->test();
-  prepare_start(shared);
-  std::span<const float> parameters = start_;
+  std::span<const float> parameters = start_of(shared);
   TensorMap kept;
   if (world_->strategy->traits().keeps_client_state && kept_version > 0) {
     kept = world_->store->load(client, kept_version);
     if (const auto personal = kept.find("model"); personal != kept.end()) parameters = personal->second.data;
-    if (parameters.size() != start_.size())
+    if (parameters.size() != world_->initial.size())
       throw user_error("client {} keeps a model of {} floats, not {}", client, parameters.size(),
-                       start_.size());
+                       world_->initial.size());
   }
   ClientEvaluation result;
   result.client = client;
   result.examples = view.size();
-  fit_workspace(std::min(kEvaluationBatch, std::max<std::size_t>(1, view.size())));
-  data_.open(std::move(view));
+  fit_workspace(std::min(kEvaluationBatch, std::max<std::size_t>(1, result.examples)));
+  data_.open(result.examples, [view = std::move(view)] { return view; });
   std::vector<std::uint32_t> positions;
   for (std::size_t begin = 0; begin < data_.size(); begin += workspace_->max_batch()) {
     positions.resize(std::min(workspace_->max_batch(), data_.size() - begin));

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,16 +18,22 @@
 
 namespace fedloom {
 
-/// A client's examples as a LocalData: gathers into its own buffers.
+/// A client's examples as a LocalData: looked up (or generated) when first read, so that a task without steps
+/// costs none, and gathered into its own buffers.
 class GatheredData : public LocalData {
  public:
-  void open(ExampleView view);
-  std::size_t size() const override { return view_.size(); }
+  /// `find` gives the `size` examples; it is asked at most once.
+  void open(std::size_t size, std::function<ExampleView()> find);
+  std::size_t size() const override { return size_; }
   Batch batch(std::span<const std::uint32_t> positions) override;
-  std::int32_t label(std::size_t position) const override;
+  std::int32_t label(std::size_t position) override;
 
  private:
-  ExampleView view_;
+  const ExampleView& view();
+
+  std::size_t size_ = 0;
+  std::function<ExampleView()> find_;
+  std::optional<ExampleView> view_;
   std::vector<std::uint32_t> indices_;
   FloatBuffer features_;
   std::vector<std::int32_t> tokens_;
@@ -59,7 +66,7 @@ class LocalTrainer {
 
  private:
   Update run_checked(const Task& task, const SharedVectors& shared);
-  void prepare_start(const SharedVectors& shared);
+  std::span<const float> start_of(const SharedVectors& shared);
   void fit_workspace(std::size_t batch_size);
 
   std::shared_ptr<const LocalWorld> world_;
@@ -67,7 +74,7 @@ class LocalTrainer {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Workspace> workspace_;
   GatheredData data_;
-  FloatBuffer start_;
+  FloatBuffer start_;  // only where part of the model does not travel
   FloatBuffer parameters_;
   FloatBuffer gradient_;
 };

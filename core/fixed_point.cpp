@@ -117,8 +117,4 @@ void FixedPointSum::merge(std::span<const std::int64_t> units) {
   merge_block(units_.data(), units.data(), units.size());
 }
 
-double FixedPointSum::value(std::size_t i) const {
-  return std::ldexp(static_cast<double>(units_[i]), -scale_.exponent);
-}
-
 }  // namespace fedloom

@@ -4,6 +4,7 @@
 // term. Range is checked before a term is added; nothing ever wraps.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -45,7 +46,8 @@ struct WeightedValues {
 class FixedPointSum {
  public:
   FixedPointSum() = default;
-  FixedPointSum(std::size_t size, FixedPointScale scale) : scale_(scale), units_(size, 0) {}
+  FixedPointSum(std::size_t size, FixedPointScale scale)
+      : scale_(scale), unit_(std::ldexp(1.0, -scale.exponent)), units_(size, 0) {}
 
   std::size_t size() const { return units_.size(); }
   const FixedPointScale& scale() const { return scale_; }
@@ -56,12 +58,13 @@ class FixedPointSum {
   void merge(const FixedPointSum& other);
   void merge(std::span<const std::int64_t> units);
   /// The total of element i as a real number.
-  double value(std::size_t i) const;
+  double value(std::size_t i) const { return static_cast<double>(units_[i]) * unit_; }
   std::span<const std::int64_t> units() const { return units_; }
   std::span<std::int64_t> units() { return units_; }
 
  private:
   FixedPointScale scale_;
+  double unit_ = 1.0;  // 2^-exponent: what one unit is worth
   std::vector<std::int64_t, AlignedAllocator<std::int64_t>> units_;
 };
 

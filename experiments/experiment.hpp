@@ -87,7 +87,7 @@ struct RuntimeConfig {
   std::uint64_t threads = 0;
   std::string transport = "ipc";
   std::string aggregate = "worker";
-  ByteSize receive_budget{256'000'000};
+  ByteSize receive_budget{128'000'000};
 
   template <class Visitor>
   void visit(Visitor& v) {

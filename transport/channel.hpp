@@ -35,7 +35,7 @@ struct ChannelOptions {
   std::uint32_t chunk_bytes = 512U << 10U;
   /// Memory for chunked messages that are arriving or were delivered and not yet released. Senders wait in
   /// the order in which they asked. One message larger than this is let in when nothing else is held.
-  std::uint64_t receive_budget_bytes = 256ULL << 20U;
+  std::uint64_t receive_budget_bytes = 128ULL << 20U;
   /// What may wait for one peer. A message that finds no room is refused (Reason::limit); one always fits.
   std::uint64_t max_queue_bytes = 1ULL << 30U;
   std::uint32_t max_queue_messages = 1U << 16U;

@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "core/random.hpp"
-#include "tests/integration/program.hpp"
+#include "tests/support/program.hpp"
 
 namespace fedloom::testing {
 namespace {

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "tests/integration/program.hpp"
+#include "tests/support/program.hpp"
 
 namespace fedloom::testing {
 

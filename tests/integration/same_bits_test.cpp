@@ -3,7 +3,7 @@
 #include <map>
 
 #include "algorithms/algorithm.hpp"
-#include "tests/integration/program.hpp"
+#include "tests/support/program.hpp"
 
 namespace fedloom::testing {
 namespace {

@@ -11,7 +11,7 @@
 #include "core/random.hpp"
 #include "experiments/wiring.hpp"
 #include "server/checkpoint.hpp"
-#include "tests/integration/program.hpp"
+#include "tests/support/program.hpp"
 
 namespace fedloom::testing {
 namespace {

@@ -97,7 +97,7 @@ std::vector<ConfigNode> ConfigNode::items() const {
   std::vector<ConfigNode> items;
   if (!present()) return items;
   if (!is_list()) fail("expected a list");
-  for (const auto& value : tree_->node) {
+  for (const YAML::Node value : tree_->node) {  // NOLINT: what is iterated over is more than a node
     ConfigNode item;
     item.path_ = fmt::format("{}[{}]", path_, items.size());
     item.tree_ = std::make_shared<Tree>(Tree{value, tree_->source, tree_->overrides});

@@ -106,7 +106,7 @@ TensorMap tensors_from_bytes(std::string_view bytes, const std::string& source) 
                        fmt::join(tensor.shape, ", "));
     const std::string_view raw = cursor.take_bytes(floats * sizeof(float));
     tensor.data.resize(floats);
-    std::memcpy(tensor.data.data(), raw.data(), raw.size());
+    if (!raw.empty()) std::memcpy(tensor.data.data(), raw.data(), raw.size());
     tensors.emplace(name, std::move(tensor));
   }
   return tensors;

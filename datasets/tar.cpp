@@ -1,6 +1,7 @@
 // Blocks of 512 bytes: a header with octal numbers, then the content padded to a whole block.
 #include "datasets/tar.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -33,9 +34,7 @@ std::uint64_t octal(const Block& block, std::size_t start, std::size_t size, con
 }
 
 bool all_zero(const Block& block) {
-  for (const char c : block)
-    if (c != '\0') return false;
-  return true;
+  return std::all_of(block.begin(), block.end(), [](char c) { return c == '\0'; });
 }
 
 void check_sum(const Block& block, const std::string& archive) {
@@ -61,7 +60,7 @@ void for_each_tar_file(ByteSource& archive, const std::function<bool(const std::
     const std::string_view prefix =
         std::memcmp(block.data() + 257, "ustar\0", 6) == 0 ? field(block, 345, 155) : "";
     std::string name(field(block, 0, 100));
-    if (!prefix.empty()) name = std::string(prefix) + "/" + name;
+    if (!prefix.empty()) name = fmt::format("{}/{}", prefix, name);
     const bool regular = block[156] == '0' || block[156] == '\0';
     std::vector<std::uint8_t> content;
     archive.append(content, (size + kBlock - 1) / kBlock * kBlock, "a file in the tar archive");

@@ -28,7 +28,16 @@ void GatheredData::open(std::size_t size, std::function<ExampleView()> find) {
 }
 
 const ExampleView& GatheredData::view() {
-  if (!view_) view_ = find_();
+  if (!view_) {
+    view_ = find_();
+    // A server may ask for what this process was not started for.
+    if (!view_->held())
+      throw user_error(
+          "these {} examples are not in memory here; a deployed client holds its own data, and test data "
+          "only "
+          "where evaluate.clients asks for it",
+          view_->size());
+  }
   return *view_;
 }
 
@@ -146,8 +155,8 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
 
 ClientEvaluation LocalTrainer::evaluate(ClientId client, std::uint32_t kept_version,
                                         const SharedVectors& shared) {
-  ExampleView view = world_->data->client_test(client);
-  if (view.size() == 0) view = world_->data->test();
+  const ExampleView own = world_->data->client_test(client);
+  ExampleView view = world_->data->evaluation_view(own);
   std::span<const float> parameters = start_of(shared);
   TensorMap kept;
   if (world_->strategy->traits().keeps_client_state && kept_version > 0) {

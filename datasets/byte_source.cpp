@@ -15,6 +15,13 @@ namespace {
 constexpr std::size_t kChunk = 256 * 1024;
 constexpr std::uint64_t kFirstStep = std::uint64_t{1} << 20;
 constexpr std::uint64_t kMostStep = std::uint64_t{64} << 20;
+// A promise of which this part was kept is believed, and room is made for the rest at once.
+constexpr std::uint64_t kTrustedPart = 16;
+
+UserError cut_short(const std::string& name, const char* what, std::uint64_t found, std::uint64_t promised) {
+  return user_error("{}: {} is cut short: {} of {} bytes; fetch or copy the file again", name, what, found,
+                    promised);
+}
 
 }  // namespace
 
@@ -65,9 +72,7 @@ std::size_t ByteSource::read(std::span<std::byte> out) {
 
 void ByteSource::read_exactly(std::span<std::byte> out, const char* what) {
   const std::size_t count = read(out);
-  if (count < out.size())
-    throw user_error("{}: {} is cut short: {} of {} bytes; fetch or copy the file again", name(), what, count,
-                     out.size());
+  if (count < out.size()) throw cut_short(name(), what, count, out.size());
 }
 
 void ByteSource::append(std::vector<std::uint8_t>& out, std::uint64_t count, const char* what) {
@@ -75,12 +80,24 @@ void ByteSource::append(std::vector<std::uint8_t>& out, std::uint64_t count, con
   while (done < count) {
     const std::uint64_t step = std::min(std::clamp(done, kFirstStep, kMostStep), count - done);
     const std::size_t start = out.size();
+    if (done >= count / kTrustedPart) out.reserve(start + (count - done));
     out.resize(start + step);
     const std::size_t got = read(std::as_writable_bytes(std::span(out)).subspan(start));
     done += got;
-    if (got < step)
-      throw user_error("{}: {} is cut short: {} of {} bytes; fetch or copy the file again", name(), what,
-                       done, count);
+    if (got < step) throw cut_short(name(), what, done, count);
+  }
+}
+
+void ByteSource::pass(std::uint64_t count, const char* what,
+                      const std::function<void(std::span<const std::uint8_t>)>& take) {
+  std::vector<std::uint8_t> piece(static_cast<std::size_t>(std::min<std::uint64_t>(count, kChunk)));
+  for (std::uint64_t done = 0; done < count;) {
+    const auto part =
+        std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(count - done, piece.size())));
+    const std::size_t got = read(std::as_writable_bytes(part));
+    done += got;
+    if (got < part.size()) throw cut_short(name(), what, done, count);
+    take(part);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,6 +36,9 @@ class ByteSource {
   /// Appends `count` bytes to `out`, growing as they arrive: a header that promises gigabytes costs nothing
   /// until they come. Throws when the source ends early.
   void append(std::vector<std::uint8_t>& out, std::uint64_t count, const char* what);
+  /// Hands the next `count` bytes to `take`, a piece at a time. Throws when the source ends early.
+  void pass(std::uint64_t count, const char* what,
+            const std::function<void(std::span<const std::uint8_t>)>& take);
   /// Whether every byte was read; checks the trailer of a packed stream.
   bool at_end();
   /// Everything that is left, as text.

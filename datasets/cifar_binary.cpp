@@ -1,4 +1,4 @@
-// Reading of CIFAR records; each file on its own thread, since xz unpacks slower than a disk reads.
+// Reading of CIFAR records from several files.
 #include "datasets/cifar_binary.hpp"
 
 #include <future>
@@ -13,48 +13,71 @@ namespace {
 constexpr std::size_t kPixels = 3 * 32 * 32;
 
 struct Records {
-  std::vector<std::uint8_t> pixels;
+  RowSieve images;
   std::vector<std::uint8_t> labels;
+
+  explicit Records(const KeptRows& keep) : images(keep, kPixels) {}
 };
 
-Records read_records(const std::string& file, std::int64_t classes) {
+/// Adds the records of `file` to those of the files before it.
+void read_records(const std::string& file, std::int64_t classes, Records& records) {
   ByteSource source = ByteSource::open(file);
-  Records records;
   std::vector<std::uint8_t> record(1 + kPixels);
-  while (!source.at_end()) {
+  std::size_t count = 0;
+  for (; !source.at_end(); ++count) {
     source.read_exactly(std::as_writable_bytes(std::span(record)), "the last CIFAR record");
     if (record[0] >= classes)
-      throw user_error("{}: label {} of record {} is outside 0..{}", file, record[0], records.labels.size(),
-                       classes - 1);
+      throw user_error("{}: label {} of record {} is outside 0..{}", file, record[0], count, classes - 1);
     records.labels.push_back(record[0]);
-    records.pixels.insert(records.pixels.end(), record.begin() + 1, record.end());
+    records.images.take(std::span(record).subspan(1));
   }
-  if (records.labels.empty()) throw user_error("{}: holds no CIFAR records", file);
-  return records;
+  if (count == 0) throw user_error("{}: holds no CIFAR records", file);
+}
+
+/// All or no images: the files side by side, since xz unpacks slower than a disk reads.
+void read_side_by_side(const std::vector<std::string>& files, std::int64_t classes, const KeptRows& keep,
+                       KeptPixels& images, std::vector<std::uint8_t>& labels) {
+  std::vector<std::future<Records>> parts;
+  for (const std::string& file : files)
+    parts.push_back(std::async(std::launch::async, [&] {
+      Records records(keep);
+      read_records(file, classes, records);
+      return records;
+    }));
+  std::vector<Records> read;
+  for (auto& part : parts) images.count += read.emplace_back(part.get()).labels.size();
+  if (keep.is_all()) images.pixels.reserve(images.count * kPixels);
+  labels.reserve(images.count);
+  for (Records& records : read) {
+    const std::vector<std::uint8_t> pixels = records.images.release();
+    images.pixels.insert(images.pixels.end(), pixels.begin(), pixels.end());
+    labels.insert(labels.end(), records.labels.begin(), records.labels.end());
+  }
+}
+
+/// Some images: the files one after another, since the number of a record follows from the files before it.
+void read_in_order(const std::vector<std::string>& files, std::int64_t classes, const KeptRows& keep,
+                   KeptPixels& images, std::vector<std::uint8_t>& labels) {
+  Records records(keep);
+  for (const std::string& file : files) read_records(file, classes, records);
+  images.count = records.labels.size();
+  images.pixels = records.images.release();
+  labels = std::move(records.labels);
 }
 
 }  // namespace
 
 std::shared_ptr<const ImageExamples> load_cifar_binary(const std::vector<std::string>& files,
                                                        std::int64_t classes,
-                                                       const Normalisation& normalisation) {
+                                                       const Normalisation& normalisation,
+                                                       const KeptRows& keep) {
   if (files.empty()) throw user_error("no CIFAR files are named; give at least one");
-  std::vector<std::future<Records>> parts;
-  for (const std::string& file : files)
-    parts.push_back(std::async(std::launch::async, read_records, file, classes));
-  std::vector<Records> read;
-  std::size_t count = 0;
-  for (auto& part : parts) count += read.emplace_back(part.get()).labels.size();
-  Records all;
-  all.pixels.reserve(count * kPixels);
-  all.labels.reserve(count);
-  for (Records& records : read) {
-    all.pixels.insert(all.pixels.end(), records.pixels.begin(), records.pixels.end());
-    all.labels.insert(all.labels.end(), records.labels.begin(), records.labels.end());
-    records = {};
-  }
-  return std::make_shared<ImageExamples>(DataSpec{{3, 32, 32}, classes, 0}, std::move(all.pixels),
-                                         std::move(all.labels), std::vector<std::uint8_t>{}, normalisation,
+  KeptPixels images{0, keep, {}};
+  std::vector<std::uint8_t> labels;
+  const auto read = keep.listed().empty() ? read_side_by_side : read_in_order;
+  read(files, classes, keep, images, labels);
+  return std::make_shared<ImageExamples>(DataSpec{{3, 32, 32}, classes, 0}, std::move(images),
+                                         std::move(labels), std::vector<std::uint8_t>{}, normalisation,
                                          files.front());
 }
 

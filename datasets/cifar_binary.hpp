@@ -11,10 +11,11 @@
 
 namespace fedloom {
 
-/// Files in the order of their examples, unpacked side by side. Throws UserError when a file is empty or not
-/// a whole number of records, or a label is outside [0, classes).
+/// Files in the order of their examples; `keep` says which images stay in memory. Throws UserError when a
+/// file is empty or not a whole number of records, or a label is outside [0, classes).
 std::shared_ptr<const ImageExamples> load_cifar_binary(const std::vector<std::string>& files,
                                                        std::int64_t classes,
-                                                       const Normalisation& normalisation);
+                                                       const Normalisation& normalisation,
+                                                       const KeptRows& keep = KeptRows::all());
 
 }  // namespace fedloom

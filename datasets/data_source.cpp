@@ -9,7 +9,7 @@
 
 namespace fedloom {
 
-SplitExamples DataSource::load(const std::string&) const {
+SplitExamples DataSource::load(const std::string&, const KeptFeatures&) const {
   FEDLOOM_CHECK(false, "a source without stored examples was asked for them");
   return {};
 }

@@ -10,6 +10,7 @@
 
 #include "core/registry.hpp"
 #include "datasets/examples.hpp"
+#include "datasets/kept_rows.hpp"
 
 namespace fedloom {
 
@@ -23,8 +24,9 @@ struct FederationRequest {
 class DataSource {
  public:
   virtual ~DataSource() = default;
-  /// The stored examples; files are looked for as `locate` says. Throws UserError.
-  virtual SplitExamples load(const std::string& data_dir) const;
+  /// The stored examples; files are looked for as `locate` says. The features in `keep` are in memory
+  /// afterwards; a source may hold more. Throws UserError.
+  virtual SplitExamples load(const std::string& data_dir, const KeptFeatures& keep) const;
   /// The same form of data from one folder: a deployed client's own files. Throws UserError.
   virtual SplitExamples load_folder(const std::string& folder) const;
   /// The federation itself, or null when this source has stored examples.

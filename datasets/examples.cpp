@@ -1,5 +1,7 @@
-// The default answer of a store without tokens.
+// The default answer of a store without tokens, and what is asked of a whole view.
 #include "datasets/examples.hpp"
+
+#include <algorithm>
 
 #include "core/error.hpp"
 
@@ -8,6 +10,10 @@ namespace fedloom {
 void Examples::gather_tokens(std::span<const std::uint32_t> indices, std::int32_t*, std::uint8_t*,
                              std::int32_t*) const {
   FEDLOOM_CHECK(false, "asked for the tokens of {} examples of a store of float features", indices.size());
+}
+
+bool ExampleView::held() const {
+  return std::all_of(indices.begin(), indices.end(), [&](std::uint32_t i) { return examples->holds(i); });
 }
 
 }  // namespace fedloom

@@ -30,6 +30,9 @@ class Examples {
                              std::int32_t* labels) const;
   /// The natural client of example i (writer, speaker, user) where the source has one.
   virtual std::optional<std::uint32_t> group(std::size_t) const { return std::nullopt; }
+  /// Whether the features of example i are in memory. Those of others must not be gathered (programmer
+  /// error); labels and groups are always there.
+  virtual bool holds(std::size_t) const { return true; }
   /// Bytes held in memory, for estimates.
   virtual std::size_t memory_bytes() const = 0;
 };
@@ -40,6 +43,8 @@ struct ExampleView {
   std::vector<std::uint32_t> indices;
 
   std::size_t size() const { return indices.size(); }
+  /// Whether the features of every example of the view are in memory.
+  bool held() const;
 };
 
 /// The centre's view of a data set before it is split over clients.
@@ -65,6 +70,9 @@ class FederatedData {
   virtual ExampleView client_test(std::size_t client) const = 0;
   virtual const ExampleView& validation() const = 0;
   virtual const ExampleView& test() const = 0;
+  /// What a client is evaluated on whose client_test() is `own`: that, or the common test set where it is
+  /// empty.
+  const ExampleView& evaluation_view(const ExampleView& own) const { return own.size() > 0 ? own : test(); }
   virtual std::size_t memory_bytes() const = 0;
 };
 

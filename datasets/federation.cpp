@@ -17,19 +17,20 @@ std::unique_ptr<DataSource> make_source(const ComponentSpec& spec) {
   return DatasetRegistry::instance().find(spec.name, "data set", spec.where).make(spec.settings);
 }
 
-/// The centre's single client over a whole set.
+/// One client's own examples, under its index in the federation; the others have nothing here.
 class LocalData final : public FederatedData {
  public:
-  explicit LocalData(SplitExamples split)
-      : train_{split.train, std::move(split.train_indices)},
+  LocalData(SplitExamples split, std::size_t client)
+      : client_(client),
+        train_{split.train, std::move(split.train_indices)},
         none_{split.train, {}},
         test_(std::move(split.test)) {}
 
   const DataSpec& spec() const override { return train_.examples->spec(); }
-  std::size_t clients() const override { return 1; }
-  std::size_t example_count(std::size_t) const override { return train_.size(); }
-  ExampleView client(std::size_t) const override { return train_; }
-  ExampleView client_test(std::size_t) const override { return test_; }
+  std::size_t clients() const override { return client_ + 1; }
+  std::size_t example_count(std::size_t client) const override { return this->client(client).size(); }
+  ExampleView client(std::size_t client) const override { return client == client_ ? train_ : none_; }
+  ExampleView client_test(std::size_t client) const override { return client == client_ ? test_ : none_; }
   const ExampleView& validation() const override { return none_; }
   const ExampleView& test() const override { return test_; }
   std::size_t memory_bytes() const override {
@@ -39,6 +40,7 @@ class LocalData final : public FederatedData {
   }
 
  private:
+  std::size_t client_;
   ExampleView train_;
   ExampleView none_;
   ExampleView test_;
@@ -76,6 +78,33 @@ Partition spread(const DataConfig& config, const SplitExamples& split, std::uint
   return partitioner->split(input, random);
 }
 
+std::shared_ptr<PartitionedData> partitioned(const DataConfig& config, std::uint64_t seed,
+                                             SplitExamples split) {
+  if (split.train->size() > std::numeric_limits<std::uint32_t>::max())
+    throw user_error("data.source: {} examples are more than the {} that can be numbered",
+                     split.train->size(), std::numeric_limits<std::uint32_t>::max());
+  limit_examples(split, config.train_limit, config.test_limit, seed);
+  carve_validation(split, config.validation, seed);
+  const Partition partition = spread(config, split, seed);
+  return std::make_shared<PartitionedData>(std::move(split), partition, config.client_test, seed);
+}
+
+bool needs_are_held(const DataHolder& holder, const FederatedData& data) {
+  bool held = true;
+  holder.each_need(data, [&](const ExampleView& part) { held = held && part.held(); });
+  return held;
+}
+
+KeptFeatures needed_rows(const DataHolder& holder, const PartitionedData& data) {
+  std::vector<std::uint32_t> train;
+  std::vector<std::uint32_t> test;
+  holder.each_need(data, [&](const ExampleView& part) {
+    auto& rows = part.examples.get() == &data.store() ? train : test;
+    rows.insert(rows.end(), part.indices.begin(), part.indices.end());
+  });
+  return {KeptRows::of(std::move(train)), KeptRows::of(std::move(test))};
+}
+
 template <class RegistryType>
 std::string resolved_component(const ComponentSpec& spec, const RegistryType& registry, const char* kind) {
   const auto& entry = registry.find(spec.name, kind, spec.where);
@@ -107,7 +136,8 @@ class ResolvedWriter {
 }  // namespace
 
 std::shared_ptr<const FederatedData> load_federated_data(const DataConfig& config, std::uint64_t seed,
-                                                         const std::string& data_dir) {
+                                                         const std::string& data_dir,
+                                                         const DataHolder& holder) {
   const auto source = make_source(config.source);
   if (auto federation = source->federate({config.clients, config.validation, seed})) {
     if (config.partition.name != "auto")
@@ -120,18 +150,17 @@ std::shared_ptr<const FederatedData> load_federated_data(const DataConfig& confi
           config.source.name);
     return federation;
   }
-  SplitExamples split = source->load(data_dir);
-  if (split.train->size() > std::numeric_limits<std::uint32_t>::max())
-    throw user_error("data.source: {} examples are more than the {} that can be numbered",
-                     split.train->size(), std::numeric_limits<std::uint32_t>::max());
-  limit_examples(split, config.train_limit, config.test_limit, seed);
-  carve_validation(split, config.validation, seed);
-  const Partition partition = spread(config, split, seed);
-  return std::make_shared<PartitionedData>(std::move(split), partition, config.client_test, seed);
+  // Labels are enough to partition, and only then is it known for sure whose features are needed.
+  const KeptFeatures guess = holder.guess(config.validation > 0, config.client_test > 0);
+  auto data = partitioned(config, seed, source->load(data_dir, guess));
+  if (!needs_are_held(holder, *data))
+    data->exchange_stores(source->load(data_dir, needed_rows(holder, *data)));
+  return data;
 }
 
-std::shared_ptr<const FederatedData> load_local_data(const DataConfig& config, const std::string& folder) {
-  return std::make_shared<LocalData>(make_source(config.source)->load_folder(folder));
+std::shared_ptr<const FederatedData> load_local_data(const DataConfig& config, const std::string& folder,
+                                                     std::size_t client) {
+  return std::make_shared<LocalData>(make_source(config.source)->load_folder(folder), client);
 }
 
 std::string resolved_yaml(const DataConfig& config) {

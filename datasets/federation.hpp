@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/config.hpp"
+#include "datasets/data_holder.hpp"
 #include "datasets/examples.hpp"
 
 namespace fedloom {
@@ -39,13 +40,16 @@ struct DataConfig {
   }
 };
 
-/// The federation that `config` describes; a pure function of its arguments and the files. Throws UserError.
+/// The federation that `config` describes; a pure function of its arguments and the files. `holder` decides
+/// which features are in memory (at least those it needs), and nothing else. Throws UserError.
 std::shared_ptr<const FederatedData> load_federated_data(const DataConfig& config, std::uint64_t seed,
-                                                         const std::string& data_dir);
+                                                         const std::string& data_dir,
+                                                         const DataHolder& holder = DataHolder::everyone());
 
-/// A federation of one client, over the files in `folder` in the form of config.source: the data of a
-/// deployed client. Its test part, if there is one, is both test() and client_test(0). Throws UserError.
-std::shared_ptr<const FederatedData> load_local_data(const DataConfig& config, const std::string& folder);
+/// The data of a deployed client: the files in `folder` in the form of config.source, as those of client
+/// number `client`. Its test part, if there is one, is both test() and its client_test(). Throws UserError.
+std::shared_ptr<const FederatedData> load_local_data(const DataConfig& config, const std::string& folder,
+                                                     std::size_t client);
 
 /// The settings of `config` with every default written out, as YAML lines (the resolved experiment file).
 std::string resolved_yaml(const DataConfig& config);

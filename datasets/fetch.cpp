@@ -83,7 +83,7 @@ class Attempt {
   }
 
   std::string download(const std::string& url, const std::string& name) {
-    const std::string path = folder_.path() + "/" + name;
+    std::string path = folder_.path() + "/" + name;
     run({"curl", "--fail", "--location", "--silent", "--show-error", "--proto", "=https", "--connect-timeout",
          "5", "--speed-limit", "1000", "--speed-time", "30", "--max-filesize",
          fmt::format("{}", kMostDownload), "--output", path, url});

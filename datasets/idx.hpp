@@ -9,17 +9,19 @@
 
 #include "datasets/byte_source.hpp"
 #include "datasets/image_examples.hpp"
+#include "datasets/kept_rows.hpp"
 
 namespace fedloom {
 
 struct IdxArray {
   std::vector<std::uint32_t> sizes;  // the first counts examples
-  std::vector<std::uint8_t> values;
+  std::vector<std::uint8_t> values;  // of the examples kept
 };
 
-/// Reads one array whole. Throws UserError on a wrong magic, type or number of dimensions (1 to 4), sizes of
-/// zero or beyond 4 GiB, missing values and bytes behind them.
-IdxArray read_idx(ByteSource& source);
+/// Reads one array and stores the values of the examples in `keep`; the others are read all the same, except
+/// that unread() ends behind the header. Throws UserError on a wrong magic, type or number of dimensions (1
+/// to 4), sizes of zero or beyond 4 GiB, missing values and bytes behind them.
+IdxArray read_idx(ByteSource& source, const KeptRows& keep = KeptRows::all());
 
 /// Files of one part of a set; `groups` (one client id a byte) may be "".
 struct IdxFiles {
@@ -28,8 +30,10 @@ struct IdxFiles {
   std::string groups;
 };
 
-/// `classes` 0 means the largest label plus one. Throws UserError on every disagreement.
+/// `classes` 0 means the largest label plus one; `keep` says which images stay in memory. Throws UserError on
+/// every disagreement.
 std::shared_ptr<const ImageExamples> load_idx(const IdxFiles& files, std::int64_t classes,
-                                              const Normalisation& normalisation);
+                                              const Normalisation& normalisation,
+                                              const KeptRows& keep = KeptRows::all());
 
 }  // namespace fedloom

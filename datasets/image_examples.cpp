@@ -24,19 +24,41 @@ void prefetch(const std::uint8_t* row, std::size_t bytes) {
   for (std::size_t b = 0; b < bytes; b += kCacheLine) __builtin_prefetch(row + b);
 }
 
+bool keeps_all(const KeptRows& kept, std::size_t count) {
+  const auto& rows = kept.listed();
+  return kept.is_all() || (!rows.empty() && rows.size() == count && rows.back() == count - 1);
+}
+
+/// From example to row of pixels.
+std::vector<std::uint32_t> table_of(const KeptRows& kept, std::size_t count, std::uint32_t not_held,
+                                    const std::string& place) {
+  const auto& rows = kept.listed();
+  if (rows.empty()) return {};
+  if (rows.back() >= count)
+    throw user_error("{}: example {} is asked for, but there are {}; were the files exchanged meanwhile?",
+                     place, rows.back(), count);
+  std::vector<std::uint32_t> table(count, not_held);
+  for (std::uint32_t row = 0; row < rows.size(); ++row) table[rows[row]] = row;
+  return table;
+}
+
 }  // namespace
 
-ImageExamples::ImageExamples(DataSpec spec, std::vector<std::uint8_t> pixels,
-                             std::vector<std::uint8_t> labels, std::vector<std::uint8_t> groups,
-                             const Normalisation& normalisation, const std::string& place)
+ImageExamples::ImageExamples(DataSpec spec, KeptPixels images, std::vector<std::uint8_t> labels,
+                             std::vector<std::uint8_t> groups, const Normalisation& normalisation,
+                             const std::string& place)
     : spec_(std::move(spec)),
       width_(static_cast<std::size_t>(spec_.width())),
       channels_(spec_.shape.size() == 3 ? static_cast<std::size_t>(spec_.shape[0]) : 1),
-      pixels_(std::move(pixels)),
+      all_(keeps_all(images.rows, images.count)),
+      pixels_(std::move(images.pixels)),
       labels_(std::move(labels)),
       groups_(std::move(groups)) {
-  FEDLOOM_CHECK(width_ > 0 && pixels_.size() % width_ == 0, "{} pixels of width {}", pixels_.size(), width_);
-  const std::size_t count = pixels_.size() / width_;
+  const std::size_t count = images.count;
+  if (!all_) rows_ = table_of(images.rows, count, kNotHeld, place);
+  const std::size_t kept = all_ ? count : images.rows.listed().size();
+  FEDLOOM_CHECK(width_ > 0 && pixels_.size() == kept * width_, "{} pixels for {} rows of width {}",
+                pixels_.size(), kept, width_);
   if (count != labels_.size())
     throw user_error("{}: {} images but {} labels; the two files must be of one set", place, count,
                      labels_.size());
@@ -65,12 +87,13 @@ void ImageExamples::gather(std::span<const std::uint32_t> indices, float* featur
   for (std::size_t row = 0; row < indices.size(); ++row) {
     const std::size_t i = indices[row];
     FEDLOOM_CHECK(i < labels_.size(), "example {} of {}", i, labels_.size());
+    FEDLOOM_CHECK(holds(i), "the features of example {} are not held", i);
+    const std::uint8_t* pixels = pixels_.data() + row_of(i) * width_;
     // Rows are met in random order; the hardware does not guess the next ones.
-    if (row + kAhead < indices.size())
-      prefetch(pixels_.data() + std::size_t{indices[row + kAhead]} * width_, width_);
+    if (row + kAhead < indices.size() && indices[row + kAhead] < labels_.size())
+      prefetch(pixels_.data() + row_of(indices[row + kAhead]) * width_, width_);
     for (std::size_t c = 0; c < channels_; ++c)
-      widen(pixels_.data() + i * width_ + c * plane, features + row * width_ + c * plane, plane, scale_[c],
-            shift_[c]);
+      widen(pixels + c * plane, features + row * width_ + c * plane, plane, scale_[c], shift_[c]);
     labels[row] = labels_[i];
   }
 }

@@ -25,6 +25,19 @@ PartitionedData::PartitionedData(SplitExamples split, const Partition& partition
   split_.train_indices = {};
 }
 
+void PartitionedData::exchange_stores(const SplitExamples& stores) {
+  if (stores.train->size() != split_.train->size() ||
+      stores.test.examples->size() != split_.test.examples->size())
+    throw user_error(
+        "data.source: the files had {} training and {} test examples, and {} and {} when they were read "
+        "again; start anew when nobody changes them",
+        split_.train->size(), split_.test.examples->size(), stores.train->size(),
+        stores.test.examples->size());
+  split_.train = stores.train;
+  split_.validation.examples = stores.train;
+  split_.test.examples = stores.test.examples;
+}
+
 const PartitionedData::Range& PartitionedData::range(std::size_t client) const {
   FEDLOOM_CHECK(client < ranges_.size(), "client {} of {}", client, ranges_.size());
   return ranges_[client];

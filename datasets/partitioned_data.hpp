@@ -17,6 +17,12 @@ class PartitionedData final : public FederatedData {
   /// held out for its own evaluation, never all; client_test in [0, 1).
   PartitionedData(SplitExamples split, const Partition& partition, double client_test, std::uint64_t seed);
 
+  /// The training store, which may hold validation and test examples too.
+  const Examples& store() const { return *split_.train; }
+  /// Puts another load of the same files in place of the stores; who has which examples stays as it is.
+  /// Throws UserError when it is of another size.
+  void exchange_stores(const SplitExamples& stores);
+
   const DataSpec& spec() const override { return split_.train->spec(); }
   std::size_t clients() const override { return ranges_.size(); }
   std::size_t example_count(std::size_t client) const override;

@@ -38,6 +38,9 @@ class ConcatenatedExamples final : public Examples {
       parts_[part].examples->gather_tokens({&index, 1}, tokens + i * width, mask + i * width, labels + i);
     }
   }
+  bool holds(std::size_t i) const override {
+    return parts_[places_[i].first].examples->holds(places_[i].second);
+  }
   std::size_t memory_bytes() const override {
     std::size_t bytes = places_.size() * sizeof(places_[0]);
     for (const ExampleView& part : parts_) bytes += part.examples->memory_bytes();

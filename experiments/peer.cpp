@@ -51,7 +51,7 @@ int run_worker(const std::string& endpoint, const std::string& name, const std::
   hello.process = getpid();
   return serve(*channel, executor, hello, [&](const std::string& text) {
     const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
-    return make_world(config, build_components(config, data_dir, 1.0),
+    return make_world(config, build_components(config, data_dir, 1.0, worker_holder(config)),
                       std::make_shared<DiskClientStore>(store_dir));
   });
 }
@@ -59,8 +59,14 @@ int run_worker(const std::string& endpoint, const std::string& name, const std::
 int run_client(const ClientOptions& options) {
   const Experiment experiment = load_experiment(options.experiment, options.overrides);
   const DeployConfig& deploy = experiment.config.deploy;
+  // The examples are ours to choose; whether clients are evaluated is the server's.
+  const auto load_partition = [&](const ExperimentConfig& config) {
+    return load_federated_data(experiment.config.data, experiment.config.seed, options.data_dir,
+                               client_holder(config, options.client));
+  };
   std::shared_ptr<const FederatedData> data;
-  if (!options.own_data.empty()) data = load_local_data(experiment.config.data, options.own_data);
+  if (!options.own_data.empty())
+    data = load_local_data(experiment.config.data, options.own_data, options.client);
 
   Hello hello;
   hello.name = options.name.empty() ? fmt::format("client {}", options.client) : options.name;
@@ -70,14 +76,11 @@ int run_client(const ClientOptions& options) {
   hello.process = getpid();
   hello.client = options.client;
   if (!data) {
-    const auto all = load_federated_data(experiment.config.data, experiment.config.seed, options.data_dir);
-    if (options.client >= all->clients())
-      throw user_error("--client {}: the partition has clients 0 … {}", options.client, all->clients() - 1);
-    hello.examples = all->example_count(options.client);
-    data = all;
-  } else {
-    hello.examples = data->example_count(0);
+    data = load_partition(experiment.config);
+    if (options.client >= data->clients())
+      throw user_error("--client {}: the partition has clients 0 … {}", options.client, data->clients() - 1);
   }
+  hello.examples = data->example_count(options.client);
 
   AsioExecutor executor;
   ChannelOptions channel_options;
@@ -86,6 +89,8 @@ int run_client(const ClientOptions& options) {
   const auto channel = make_client_channel(options.connect, executor, channel_options);
   return serve(*channel, executor, hello, [&](const std::string& text) {
     ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
+    if (options.own_data.empty() && config.evaluate.clients > 0 && experiment.config.evaluate.clients == 0)
+      data = load_partition(config);
     return make_world(config, build_components(config, data, 1e9),
                       std::make_shared<DiskClientStore>(options.state_dir));
   });

@@ -197,7 +197,7 @@ void Session::start_workers() {
     return;
   }
   launcher_ = std::make_unique<WorkerLauncher>(
-      std::vector<std::string>{"worker", "--connect", channel_->endpoint(), "--data", options_.data_dir,
+      std::vector<std::string>{"worker", "--connect", channel_->endpoint(), "--data-dir", options_.data_dir,
                                "--store", folder_ + "/clients", "--threads", std::to_string(plan.threads),
                                "--budget", std::to_string(config_.runtime.receive_budget.bytes)},
       plan.processes);
@@ -303,7 +303,8 @@ DriverParts Session::driver_parts() {
 
 RunResult Session::run() {
   prepare_folder();
-  parts_ = build_components(config_, options_.data_dir, options_.deployed ? 1e9 : 1.0);
+  parts_ = build_components(config_, options_.data_dir, options_.deployed ? 1e9 : 1.0,
+                            server_holder(config_, options_.deployed));
   if (options_.deployed && parts_.strategy->traits().pools_data)
     throw user_error(
         "strategy {} holds all data in one place, so it has no clients to serve; use `fedloom run`",

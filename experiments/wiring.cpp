@@ -15,9 +15,23 @@ Algorithm make_algorithm(const ExperimentConfig& config) {
 
 }  // namespace
 
+DataHolder server_holder(const ExperimentConfig& config, bool deployed) {
+  return !deployed && config.runtime.transport == "inproc" ? DataHolder::everyone() : DataHolder::centre();
+}
+
+DataHolder worker_holder(const ExperimentConfig& config) {
+  // Pooling makes one client of all, without a test set of its own, after the needs were counted.
+  if (make_algorithm(config).strategy->traits().pools_data) return DataHolder::everyone();
+  return DataHolder::worker(config.evaluate.clients > 0);
+}
+
+DataHolder client_holder(const ExperimentConfig& config, std::size_t client) {
+  return DataHolder::client(client, config.evaluate.clients > 0);
+}
+
 Components build_components(const ExperimentConfig& config, const std::string& data_dir,
-                            double ticks_per_second) {
-  std::shared_ptr<const FederatedData> data = load_federated_data(config.data, config.seed, data_dir);
+                            double ticks_per_second, const DataHolder& holder) {
+  std::shared_ptr<const FederatedData> data = load_federated_data(config.data, config.seed, data_dir, holder);
   if (make_algorithm(config).strategy->traits().pools_data) data = pool_clients(std::move(data));
   return build_components(config, std::move(data), ticks_per_second);
 }

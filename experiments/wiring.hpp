@@ -8,6 +8,7 @@
 #include "algorithms/algorithm.hpp"
 #include "algorithms/sampler.hpp"
 #include "client/local_trainer.hpp"
+#include "datasets/data_holder.hpp"
 #include "datasets/examples.hpp"
 #include "experiments/experiment.hpp"
 #include "models/model.hpp"
@@ -26,9 +27,15 @@ struct Components {
   std::shared_ptr<const Sampler> sampler;
 };
 
+/// What the server's process needs of the data: all where it is the workers' process too.
+DataHolder server_holder(const ExperimentConfig& config, bool deployed);
+/// What a worker process needs of it, and what a deployed client does.
+DataHolder worker_holder(const ExperimentConfig& config);
+DataHolder client_holder(const ExperimentConfig& config, std::size_t client);
+
 /// `ticks_per_second`: 1e9 in real time, 1 in virtual time.
 Components build_components(const ExperimentConfig& config, const std::string& data_dir,
-                            double ticks_per_second);
+                            double ticks_per_second, const DataHolder& holder = DataHolder::everyone());
 /// The same around data that is already there, e.g. a deployed client's own files.
 Components build_components(const ExperimentConfig& config, std::shared_ptr<const FederatedData> data,
                             double ticks_per_second);

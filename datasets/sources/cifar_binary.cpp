@@ -34,9 +34,9 @@ class CifarBinarySource final : public DataSource {
  public:
   explicit CifarBinarySource(const CifarBinarySettings& settings) : settings_(settings) {}
 
-  SplitExamples load(const std::string& data_dir) const override {
+  SplitExamples load(const std::string& data_dir, const KeptFeatures& keep) const override {
     if (settings_.train.empty()) throw user_error("data.source.train: give at least one file");
-    return read(located(settings_.train, data_dir, "train"), located(settings_.test, data_dir, "test"));
+    return read(located(settings_.train, data_dir, "train"), located(settings_.test, data_dir, "test"), keep);
   }
 
   SplitExamples load_folder(const std::string& folder) const override {
@@ -53,7 +53,7 @@ class CifarBinarySource final : public DataSource {
           "{}: there are no files of records (*.bin, *.bin.gz, *.bin.xz; test*.bin are for testing)", folder);
     std::sort(train.begin(), train.end());
     std::sort(test.begin(), test.end());
-    return read(train, test);
+    return read(train, test, {});
   }
 
  private:
@@ -63,10 +63,12 @@ class CifarBinarySource final : public DataSource {
     for (const std::string& file : files) found.push_back(locate(file, data_dir, key));
     return found;
   }
-  SplitExamples read(const std::vector<std::string>& train, const std::vector<std::string>& test) const {
+  SplitExamples read(const std::vector<std::string>& train, const std::vector<std::string>& test,
+                     const KeptFeatures& keep) const {
     const Normalisation normalisation{settings_.mean, settings_.deviation};
-    auto training = load_cifar_binary(train, settings_.classes, normalisation);
-    if (!test.empty()) return split_of(training, load_cifar_binary(test, settings_.classes, normalisation));
+    auto training = load_cifar_binary(train, settings_.classes, normalisation, keep.train);
+    if (!test.empty())
+      return split_of(training, load_cifar_binary(test, settings_.classes, normalisation, keep.test));
     SplitExamples split = split_of(training, nullptr);
     carve_test(split, settings_.test_share);
     return split;

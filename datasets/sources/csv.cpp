@@ -83,7 +83,7 @@ class CsvSource final : public DataSource {
  public:
   explicit CsvSource(const CsvSettings& settings) : settings_(settings) {}
 
-  SplitExamples load(const std::string& data_dir) const override {
+  SplitExamples load(const std::string& data_dir, const KeptFeatures&) const override {
     return read(locate(settings_.train, data_dir, "train"),
                 settings_.test.empty() ? "" : locate(settings_.test, data_dir, "test"));
   }

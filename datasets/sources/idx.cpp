@@ -41,7 +41,7 @@ class IdxSource final : public DataSource {
  public:
   explicit IdxSource(const IdxSettings& settings) : settings_(settings) {}
 
-  SplitExamples load(const std::string& data_dir) const override {
+  SplitExamples load(const std::string& data_dir, const KeptFeatures& keep) const override {
     IdxFiles train{locate(settings_.train_images, data_dir, "train_images"),
                    locate(settings_.train_labels, data_dir, "train_labels"), ""};
     if (!settings_.train_clients.empty())
@@ -50,7 +50,7 @@ class IdxSource final : public DataSource {
     if (!settings_.test_images.empty())
       test = {locate(settings_.test_images, data_dir, "test_images"),
               locate(settings_.test_labels, data_dir, "test_labels"), ""};
-    return read(train, test, settings_.classes);
+    return read(train, test, keep);
   }
 
   SplitExamples load_folder(const std::string& folder) const override {
@@ -66,7 +66,7 @@ class IdxSource final : public DataSource {
     return read(train,
                 pair(folder, {"t10k-images-idx3-ubyte", "test-images-idx3-ubyte"},
                      {"t10k-labels-idx1-ubyte", "test-labels-idx1-ubyte"}),
-                settings_.classes);
+                {});
   }
 
  private:
@@ -80,11 +80,11 @@ class IdxSource final : public DataSource {
                        const std::vector<std::string>& labels) {
     return {first_of(folder, images), first_of(folder, labels), ""};
   }
-  SplitExamples read(const IdxFiles& train, const IdxFiles& test, std::int64_t classes) const {
+  SplitExamples read(const IdxFiles& train, const IdxFiles& test, const KeptFeatures& keep) const {
     const Normalisation normalisation{settings_.mean, settings_.deviation};
-    auto training = load_idx(train, classes, normalisation);
+    auto training = load_idx(train, settings_.classes, normalisation, keep.train);
     if (!test.images.empty())
-      return split_of(training, load_idx(test, training->spec().classes, normalisation));
+      return split_of(training, load_idx(test, training->spec().classes, normalisation, keep.test));
     SplitExamples split = split_of(training, nullptr);
     carve_test(split, settings_.test_share);
     return split;

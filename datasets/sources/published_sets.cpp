@@ -25,7 +25,7 @@ struct PublishedSettings {
 
 /// The stored file of a set; a user error that says how to get it when it is missing.
 std::string stored_file(const std::string& folder, const std::string& file, const std::string& set) {
-  const std::string found = find_packed((std::filesystem::path(folder) / file).string());
+  std::string found = find_packed((std::filesystem::path(folder) / file).string());
   if (found.empty())
     throw user_error(
         "{}: {} (plain, .gz or .xz) is not in {}; run `fedloom data get {}`, or let FEDLOOM_DATA name "
@@ -43,20 +43,22 @@ class MnistLike final : public DataSource {
  public:
   MnistLike(std::string set, Normalisation normalisation)
       : set_(std::move(set)), normalisation_(std::move(normalisation)) {}
-  SplitExamples load(const std::string& data_dir) const override {
+  SplitExamples load(const std::string& data_dir, const KeptFeatures& keep) const override {
     const std::string folder = (std::filesystem::path(data_dir) / set_).string();
-    return split_of(part(folder, "train"), part(folder, "t10k"));
+    return split_of(part(folder, "train", keep.train), part(folder, "t10k", keep.test));
   }
   SplitExamples load_folder(const std::string& folder) const override {
     const bool tested = is_in(folder, "t10k-images-idx3-ubyte");
-    return split_of(part(folder, "train"), tested ? part(folder, "t10k") : nullptr);
+    return split_of(part(folder, "train", KeptRows::all()),
+                    tested ? part(folder, "t10k", KeptRows::all()) : nullptr);
   }
 
  private:
-  std::shared_ptr<const Examples> part(const std::string& folder, const std::string& prefix) const {
+  std::shared_ptr<const Examples> part(const std::string& folder, const std::string& prefix,
+                                       const KeptRows& keep) const {
     return load_idx({stored_file(folder, prefix + "-images-idx3-ubyte", set_),
                      stored_file(folder, prefix + "-labels-idx1-ubyte", set_), ""},
-                    kClasses, normalisation_);
+                    kClasses, normalisation_, keep);
   }
 
   std::string set_;
@@ -67,29 +69,30 @@ class MnistLike final : public DataSource {
 class Cifar10 final : public DataSource {
  public:
   explicit Cifar10(Normalisation normalisation) : normalisation_(std::move(normalisation)) {}
-  SplitExamples load(const std::string& data_dir) const override {
+  SplitExamples load(const std::string& data_dir, const KeptFeatures& keep) const override {
     const std::string folder = (std::filesystem::path(data_dir) / "cifar-10").string();
-    return read(folder, {1, 2, 3, 4, 5}, true);
+    return read(folder, {1, 2, 3, 4, 5}, true, keep);
   }
   SplitExamples load_folder(const std::string& folder) const override {
     std::vector<int> batches;
     for (int b = 1; b <= 5; ++b)
       if (is_in(folder, batch_name(b))) batches.push_back(b);
     if (batches.empty()) batches.push_back(1);  // whose absence is then the error
-    return read(folder, batches, is_in(folder, kTestBatch));
+    return read(folder, batches, is_in(folder, kTestBatch), {});
   }
 
  private:
   static constexpr const char* kTestBatch = "test_batch.bin";
   static std::string batch_name(int batch) { return fmt::format("data_batch_{}.bin", batch); }
 
-  SplitExamples read(const std::string& folder, const std::vector<int>& batches, bool tested) const {
+  SplitExamples read(const std::string& folder, const std::vector<int>& batches, bool tested,
+                     const KeptFeatures& keep) const {
     std::vector<std::string> files;
     for (const int b : batches) files.push_back(stored_file(folder, batch_name(b), "cifar-10"));
-    auto train = load_cifar_binary(files, kClasses, normalisation_);
+    auto train = load_cifar_binary(files, kClasses, normalisation_, keep.train);
     if (!tested) return split_of(train, nullptr);
-    return split_of(
-        train, load_cifar_binary({stored_file(folder, kTestBatch, "cifar-10")}, kClasses, normalisation_));
+    return split_of(train, load_cifar_binary({stored_file(folder, kTestBatch, "cifar-10")}, kClasses,
+                                             normalisation_, keep.test));
   }
 
   Normalisation normalisation_;

@@ -13,7 +13,7 @@ namespace fedloom {
 
 namespace {
 
-void print_estimates(const ExperimentConfig& config, const Components& parts) {
+void print_estimates(const ExperimentConfig& config, const Components& parts, std::size_t server_data) {
   const Layout& layout = *parts.model->layout();
   const std::size_t exchanged = parts.strategy->exchanged(layout).size();
   const std::uint64_t clients = parts.data->clients();
@@ -36,7 +36,7 @@ void print_estimates(const ExperimentConfig& config, const Components& parts) {
              bytes_text(static_cast<double>(up * cohort * config.rounds)));
   // Server: model, the copy that is sent, sums of twice its size; worker: model, start, gradient, momentum
   // and the updates it holds.
-  const double server = 4.0 * model_bytes + static_cast<double>(parts.data->memory_bytes());
+  const double server = 4.0 * model_bytes + static_cast<double>(server_data);
   const double worker =
       (4.0 + static_cast<double>(cohort)) * model_bytes + static_cast<double>(parts.data->memory_bytes());
   fmt::print("#   memory             server about {}, all workers' updates at most {}\n", bytes_text(server),
@@ -57,15 +57,24 @@ void add_check_command(CLI::App& app, Action& action) {
   command->add_option("--set", a->overrides, "change a key (repeatable)")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  command->add_option("--data", a->data, "folder of data sets; default FEDLOOM_DATA, else ./data");
+  command->add_option("--data-dir", a->data, "folder of data sets; default FEDLOOM_DATA, else ./data")
+      ->type_name("DIR");
   command->callback([&action, a] {
     action = [a] {
       const Experiment experiment = load_experiment(a->file, a->overrides);
       for (const std::string& note : experiment.notes) fmt::print(stderr, "{}\n", note);
+      const ExperimentConfig& config = experiment.config;
+      const std::string data_dir = a->data.empty() ? default_data_dir() : a->data;
+      const DataHolder server = server_holder(config, false);
+      // Whichever process hosts the clients, then what the server's holds if it is another.
       const Components parts =
-          build_components(experiment.config, a->data.empty() ? default_data_dir() : a->data, 1.0);
-      fmt::print("{}", resolved_yaml(experiment.config));
-      print_estimates(experiment.config, parts);
+          build_components(config, data_dir, 1.0, server.needs_all() ? server : worker_holder(config));
+      const std::size_t server_data =
+          server.needs_all()
+              ? parts.data->memory_bytes()
+              : load_federated_data(config.data, config.seed, data_dir, server)->memory_bytes();
+      fmt::print("{}", resolved_yaml(config));
+      print_estimates(config, parts, server_data);
       return 0;
     };
   });

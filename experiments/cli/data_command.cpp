@@ -61,7 +61,8 @@ int get(const std::vector<std::string>& names, const std::string& data_dir, cons
 int show(const std::string& file, const std::vector<std::string>& overrides, const std::string& data_dir,
          std::size_t clients) {
   const Experiment experiment = load_experiment(file, overrides);
-  const auto data = load_federated_data(experiment.config.data, experiment.config.seed, data_dir);
+  const auto data =
+      load_federated_data(experiment.config.data, experiment.config.seed, data_dir, DataHolder::nobody());
   fmt::print("{}", draw(summarize(*data, clients)));
   return 0;
 }
@@ -78,7 +79,7 @@ void add_data_command(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("data", "list, get and look at data sets");
   command->require_subcommand(1);
   const auto add_data_option = [a](CLI::App* sub) {
-    sub->add_option("--data", a->data, "folder of data sets; default FEDLOOM_DATA, else ./data")
+    sub->add_option("--data-dir", a->data, "folder of data sets; default FEDLOOM_DATA, else ./data")
         ->type_name("DIR");
   };
 

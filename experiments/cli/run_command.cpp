@@ -27,7 +27,8 @@ void add_common(CLI::App& command, RunArguments& a) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command.add_option("--out", a.options.out, "run folder; default runs/NAME")->type_name("DIR");
-  command.add_option("--data", a.options.data_dir, "folder of data sets; default FEDLOOM_DATA, else ./data")
+  command
+      .add_option("--data-dir", a.options.data_dir, "folder of data sets; default FEDLOOM_DATA, else ./data")
       ->type_name("DIR");
   command.add_flag("--resume", a.options.resume, "go on from the newest checkpoint in the run folder");
   command.add_flag("--quiet", a.options.quiet, "print nothing but errors");
@@ -95,10 +96,10 @@ void add_client_command(CLI::App& app, Action& action) {
       ->required();
   command->add_option("--client", a->client, "this client's index, 0 … clients-1")->required();
   command
-      ->add_option("--own-data", a->own_data,
+      ->add_option("--data", a->own_data,
                    "folder with this client's own files instead of its part of the data")
       ->type_name("DIR");
-  command->add_option("--data", a->data_dir, "folder of data sets; default FEDLOOM_DATA, else ./data")
+  command->add_option("--data-dir", a->data_dir, "folder of data sets; default FEDLOOM_DATA, else ./data")
       ->type_name("DIR");
   command->add_option("--state", a->state_dir, "folder for state kept between tasks; default client-N-state");
   command->add_option("--name", a->name, "name shown by the server");
@@ -118,12 +119,12 @@ void add_worker_command(CLI::App& app, Action& action) {
   struct Arguments {
     std::string connect, data, store;
     std::size_t threads = 1;
-    std::uint64_t budget = 256'000'000;
+    std::uint64_t budget = 0;
   };
   auto a = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("worker", "used by `fedloom run`")->group("");
   command->add_option("--connect", a->connect)->required();
-  command->add_option("--data", a->data)->required();
+  command->add_option("--data-dir", a->data)->required();
   command->add_option("--store", a->store)->required();
   command->add_option("--threads", a->threads)->required();
   command->add_option("--budget", a->budget)->required();

@@ -191,6 +191,35 @@ TEST(LocalTrainer, DivergenceIsReportedNotHidden) {
   EXPECT_FALSE(update.reports[0].finite);
 }
 
+/// A deployed client's process: of two examples, one for each client, only client 0's is in memory.
+class OneClientsData : public QuadraticFederation {
+ public:
+  OneClientsData() : QuadraticFederation(3, {1, 1}), test_{examples_, {1}} {}
+  ExampleView client(std::size_t k) const override { return {examples_, {static_cast<std::uint32_t>(k)}}; }
+  const ExampleView& test() const override { return test_; }
+
+ private:
+  struct HalfHeld : QuadraticExamples {
+    using QuadraticExamples::QuadraticExamples;
+    bool holds(std::size_t i) const override { return i == 0; }
+  };
+  std::shared_ptr<const Examples> examples_ =
+      std::make_shared<HalfHeld>(std::vector<std::vector<float>>(2, {1.0F, 0.0F, 0.0F, 0.0F}));
+  ExampleView test_;
+};
+
+TEST(LocalTrainer, WhatIsNotInMemoryIsAnErrorOfTheAsker) {
+  auto world = std::make_shared<LocalWorld>(*quadratic_world("fedavg", "{}", 3, {1, 1}));
+  world->data = std::make_shared<OneClientsData>();
+  LocalTrainer trainer(world);
+  EXPECT_EQ(trainer.run(make_task(0), shared_model(0.5F)).reason, Reason::none);
+  const Update other = trainer.run(make_task(1), shared_model(0.5F));
+  EXPECT_EQ(other.reason, Reason::failed);
+  EXPECT_NE(other.error.find("these 1 examples are not in memory here"), std::string::npos) << other.error;
+  EXPECT_THROW(trainer.evaluate(0, 0, shared_model(1.0F)), UserError);
+  EXPECT_EQ(trainer.run(make_task(0), shared_model(0.5F)).reason, Reason::none);
+}
+
 TEST(LocalTrainer, EvaluatesOnTheTestSetWhenAClientHasNone) {
   const auto world = quadratic_world("fedavg", "{}", 3, kSizes);
   const ClientEvaluation result = LocalTrainer(world).evaluate(3, 0, shared_model(1.0F));

@@ -55,6 +55,22 @@ TEST(ByteSource, ReadsInPiecesWithLookAhead) {
   EXPECT_EQ(all, content);
 }
 
+TEST(ByteSource, PassesOnWhatWasAskedForAndNoMore) {
+  const Bytes content = pattern(600'000);  // more than one piece
+  const Bytes packed = gzip(content);
+  ByteSource source = ByteSource::over(samples::view(packed), "sample");
+  Bytes all;
+  const auto take = [&](std::span<const std::uint8_t> piece) {
+    all.insert(all.end(), piece.begin(), piece.end());
+  };
+  source.pass(0, "the data", take);
+  EXPECT_TRUE(all.empty());
+  source.pass(599'999, "the data", take);
+  EXPECT_EQ(all, Bytes(content.begin(), content.end() - 1));
+  EXPECT_THAT(error_of([&] { source.pass(2, "the data", take); }),
+              HasSubstr("sample: the data is cut short: 1 of 2 bytes"));
+}
+
 TEST(ByteSource, JoinsGzipMembers) {
   const Bytes two = samples::joined({gzip(samples::bytes("one ")), gzip(samples::bytes("two"))});
   EXPECT_EQ(read_whole(two), samples::bytes("one two"));

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "datasets/data_source.hpp"
+#include "datasets/partitioned_data.hpp"
 #include "datasets/split.hpp"
 #include "datasets/table_examples.hpp"
 #include "tests/datasets/sample_files.hpp"
@@ -178,31 +179,49 @@ TEST(Federation, PartsOfDifferentFormAreRefused) {
               HasSubstr("the test part has another form"));
 }
 
+TEST(PartitionedData, TakesOnlyStoresOfTheSameSize) {
+  const auto store = [](std::size_t rows) {
+    return std::make_shared<TableExamples>(DataSpec{{1}, 1, 0}, FloatBuffer(rows, 1.0F),
+                                           std::vector<std::int32_t>(rows, 0));
+  };
+  PartitionedData data(split_of(store(3), store(2)), {{0, 2}, {1}}, 0.0, 1);
+  const SplitExamples same = split_of(store(3), store(2));
+  data.exchange_stores(same);
+  EXPECT_EQ(data.client(0).examples, same.train);
+  EXPECT_EQ(data.validation().examples, same.train);
+  EXPECT_EQ(data.test().examples, same.test.examples);
+  EXPECT_THAT(error_of([&] { data.exchange_stores(split_of(store(3), store(1))); }),
+              HasSubstr("had 3 training and 2 test examples, and 3 and 1 when they were read again"));
+}
+
 TEST(LocalData, ReadsAClientsOwnFiles) {
   const Folder folder;
   folder.write("train.csv", "1,2\n3,0\n");
   folder.write("test.tsv", "9\t1\n");
   const auto config = parse("source: {name: csv, train: elsewhere.csv, classes: 4}");
-  const auto data = load_local_data(config, folder.path());
-  EXPECT_EQ(data->clients(), 1U);
+  const auto data = load_local_data(config, folder.path(), 2);
+  EXPECT_EQ(data->clients(), 3U);
   EXPECT_EQ(data->spec(), (DataSpec{{1}, 4, 0}));
-  EXPECT_EQ(data->example_count(0), 2U);
-  EXPECT_EQ(data->client_test(0).size(), 1U);
-  EXPECT_THAT(error_of([&] { load_local_data(parse("source: {name: csv}"), folder.path()); }),
+  EXPECT_EQ(data->example_count(2), 2U);
+  EXPECT_EQ(data->client_test(2).size(), 1U);
+  EXPECT_EQ(data->client(0).size() + data->client_test(1).size(), 0U);
+  EXPECT_THAT(error_of([&] { load_local_data(parse("source: {name: csv}"), folder.path(), 0); }),
               HasSubstr("a client may not hold every class"));
-  EXPECT_THAT(error_of([&] { load_local_data({}, folder.path()); }), HasSubstr("generated and has no files"));
+  EXPECT_THAT(error_of([&] { load_local_data({}, folder.path(), 0); }),
+              HasSubstr("generated and has no files"));
 }
 
 TEST(LocalData, ReadsIdxInTheFormOfThePublishedSet) {
   const Folder folder;
   folder.write("train-images-idx3-ubyte.gz", gzip(idx({2, 28, 28}, Bytes(1568, 3))));
   folder.write("train-labels-idx1-ubyte", idx({2}, {9, 1}));
-  const auto untested = load_local_data(parse("source: mnist"), folder.path());
+  const auto untested = load_local_data(parse("source: mnist"), folder.path(), 0);
   EXPECT_EQ(untested->example_count(0), 2U);
   EXPECT_EQ(untested->test().size(), 0U);
-  EXPECT_THAT(error_of([&] { load_local_data(parse("source: cifar-10"), folder.path()); }),
+  EXPECT_THAT(error_of([&] { load_local_data(parse("source: cifar-10"), folder.path(), 0); }),
               HasSubstr("cifar-10: data_batch_1.bin"));
-  const auto own = load_local_data(parse("source: {name: idx, classes: 10, test_share: 0.5}"), folder.path());
+  const auto own =
+      load_local_data(parse("source: {name: idx, classes: 10, test_share: 0.5}"), folder.path(), 0);
   EXPECT_EQ(own->spec(), (DataSpec{{1, 28, 28}, 10, 0}));
   EXPECT_EQ(own->example_count(0), 1U);
   EXPECT_EQ(own->test().size(), 1U);

@@ -68,6 +68,25 @@ TEST(Idx, DamageIsRefusedOrHarmless) {
   }
 }
 
+TEST(Idx, KeepsTheRowsAskedForAndReadsTheRest) {
+  const auto kept = [](const Bytes& file, const KeptRows& keep) {
+    ByteSource source = ByteSource::over(samples::view(file), "a.idx");
+    return read_idx(source, keep);
+  };
+  const Bytes file = idx({3, 1, 2}, {1, 2, 3, 4, 5, 6});
+  EXPECT_THAT(kept(file, KeptRows::of({0, 2})).values, ElementsAre(1, 2, 5, 6));
+  EXPECT_THAT(kept(file, KeptRows::none()).values, ElementsAre());
+  EXPECT_THAT(kept(file, KeptRows::none()).sizes, ElementsAre(3U, 1U, 2U));
+  const Bytes cut = idx({3, 1, 2}, {1, 2, 3, 4, 5});
+  const Bytes longer = idx({3, 1, 2}, {1, 2, 3, 4, 5, 6, 7});
+  for (const KeptRows& keep : {KeptRows::none(), KeptRows::of({0})}) {
+    EXPECT_THAT(error_of([&] { kept(cut, keep); }), HasSubstr("the IDX data is cut short: 5 of 6 bytes"));
+    EXPECT_THAT(error_of([&] { kept(longer, keep); }), HasSubstr("bytes behind the 6 values"));
+  }
+  // Unread means unread: only the header is looked at.
+  EXPECT_THAT(kept(cut, KeptRows::unread()).sizes, ElementsAre(3U, 1U, 2U));
+}
+
 struct Pair {
   Folder folder;
   IdxFiles files;

@@ -19,8 +19,8 @@ using ::testing::HasSubstr;
 
 TEST(ImageExamples, NormalisesEachChannel) {
   // Two channels of 1 x 2: value v becomes (v / 255 - mean) / deviation.
-  const ImageExamples images({{2, 1, 2}, 3, 0}, {0, 255, 51, 102, 255, 0, 0, 0}, {2, 1}, {},
-                             {{0.5, 0.2}, {0.5, 0.1}}, "here");
+  const ImageExamples images({{2, 1, 2}, 3, 0}, {2, KeptRows::all(), {0, 255, 51, 102, 255, 0, 0, 0}}, {2, 1},
+                             {}, {{0.5, 0.2}, {0.5, 0.1}}, "here");
   const std::vector<std::uint32_t> order{1, 0};
   std::vector<float> features(8);
   std::vector<std::int32_t> labels(2);
@@ -34,12 +34,41 @@ TEST(ImageExamples, NormalisesEachChannel) {
 TEST(ImageExamples, EveryByteValueIsWithinRounding) {
   Bytes all(256);
   for (std::size_t v = 0; v < 256; ++v) all[v] = static_cast<std::uint8_t>(v);
-  const ImageExamples images({{1, 16, 16}, 1, 0}, all, {0}, {}, {{0.1307}, {0.3081}}, "here");
+  const ImageExamples images({{1, 16, 16}, 1, 0}, {1, KeptRows::all(), all}, {0}, {}, {{0.1307}, {0.3081}},
+                             "here");
   std::vector<float> features(256);
   std::int32_t label = -1;
   images.gather(std::vector<std::uint32_t>{0}, features.data(), &label);
   for (std::size_t v = 0; v < 256; ++v)
     EXPECT_NEAR(static_cast<double>(features[v]), (static_cast<double>(v) / 255.0 - 0.1307) / 0.3081, 5e-7);
+}
+
+TEST(ImageExamples, HoldsTheRowsThatAreKept) {
+  const KeptPixels kept{4, KeptRows::of({3, 1}), {10, 11, 30, 31}};
+  const ImageExamples images({{2}, 3, 0}, kept, {0, 1, 2, 0}, {5, 6, 7, 8}, {{0.0}, {1.0 / 255}}, "here");
+  EXPECT_EQ(images.size(), 4U);
+  std::vector<float> features(4);
+  std::vector<std::int32_t> labels(2);
+  images.gather(std::vector<std::uint32_t>{3, 1}, features.data(), labels.data());
+  EXPECT_THAT(features, ElementsAre(30, 31, 10, 11));
+  EXPECT_THAT(labels, ElementsAre(0, 1));
+  EXPECT_TRUE(images.holds(1) && images.holds(3));
+  EXPECT_FALSE(images.holds(0) || images.holds(2));
+  EXPECT_EQ(images.label(2), 2);
+  EXPECT_EQ(images.group(2), 7U);
+  EXPECT_EQ(images.memory_bytes(), 4U + 4U + 4U + 16U);  // pixels, labels, groups, table
+
+  const ImageExamples none({{2}, 3, 0}, {4, KeptRows::none(), {}}, {0, 1, 2, 0}, {}, {}, "here");
+  EXPECT_FALSE(none.holds(0));
+  EXPECT_EQ(none.memory_bytes(), 4U);
+}
+
+TEST(ImageExamples, RefusesRowsThatAreNotThere) {
+  EXPECT_THAT(error_of([] {
+                const KeptPixels kept{2, KeptRows::of({1, 2}), {10, 11}};
+                const ImageExamples images({{2}, 3, 0}, kept, {0, 1}, {}, {}, "here");
+              }),
+              HasSubstr("here: example 2 is asked for, but there are 2"));
 }
 
 TEST(TableExamples, CopiesRowsAndGroups) {
@@ -57,6 +86,9 @@ TEST(ExamplesDeathTest, MisuseIsAProgrammerError) {
   float feature = 0;
   std::int32_t label = 0;
   EXPECT_DEATH(table.gather(std::vector<std::uint32_t>{1}, &feature, &label), "example 1 of 1");
+  const ImageExamples images({{1}, 1, 0}, {2, KeptRows::of({0}), {9}}, {0, 0}, {}, {}, "here");
+  EXPECT_DEATH(images.gather(std::vector<std::uint32_t>{0, 1}, &feature, &label),
+               "features of example 1 are not held");
   EXPECT_DEATH(table.gather_tokens(std::vector<std::uint32_t>{0}, nullptr, nullptr, nullptr), "tokens");
 }
 
@@ -80,13 +112,32 @@ TEST(CifarBinary, JoinsFilesInOrder) {
   EXPECT_FLOAT_EQ(features[3071], 1.0F);
 }
 
+TEST(CifarBinary, KeepsRowsOfAnyFile) {
+  const Folder folder;
+  const auto a = folder.write("a.bin", samples::joined({record(1, 10), record(2, 20)}));
+  const auto b = folder.write("b.bin", gzip(samples::joined({record(9, 30), record(8, 255)})));
+  const auto images = load_cifar_binary({a, b}, 10, {}, KeptRows::of({1, 3}));
+  ASSERT_EQ(images->size(), 4U);
+  EXPECT_EQ(images->label(2), 9);
+  EXPECT_FALSE(images->holds(0) || images->holds(2));
+  std::vector<float> features(2 * 3072);
+  std::vector<std::int32_t> labels(2);
+  images->gather(std::vector<std::uint32_t>{1, 3}, features.data(), labels.data());
+  EXPECT_THAT(labels, ElementsAre(2, 8));
+  EXPECT_FLOAT_EQ(features[0], 20.0F / 255.0F);
+  EXPECT_FLOAT_EQ(features[6143], 1.0F);
+}
+
 TEST(CifarBinary, RefusesDamage) {
   const Folder folder;
   Bytes shorter = record(1, 10);
   shorter.pop_back();
   const auto bad = [&](const Bytes& content) {
     const auto file = folder.write("x.bin", content);
-    return error_of([&] { load_cifar_binary({file}, 10, {}); });
+    const std::string error = error_of([&] { load_cifar_binary({file}, 10, {}); });
+    for (const KeptRows& keep : {KeptRows::unread(), KeptRows::none(), KeptRows::of({0})})
+      EXPECT_EQ(error_of([&] { load_cifar_binary({file}, 10, {}, keep); }), error);
+    return error;
   };
   EXPECT_THAT(bad(samples::joined({record(0, 0), shorter})), HasSubstr("the last CIFAR record is cut short"));
   EXPECT_THAT(bad(samples::joined({record(0, 0), record(10, 0)})),

@@ -89,7 +89,7 @@ const std::vector<Mistake> kMistakes = {
     {"Tab", "seed: 1\n\trounds: 2\n", {}, {"exp.yaml:2:1: not valid YAML", "tab"}},
     {"OnlyAList", "- 1\n- 2\n", {}, {"exp.yaml: holds no experiment"}},
     {"OnlySpace", "\n \n", {}, {"exp.yaml: holds no experiment"}},
-    {"NoData", "data: {source: mnist}\n", {"--data", "nowhere"}, {"nowhere/mnist", "fedloom data get mnist"}},
+    {"NoData", "data: {source: mnist}\n", {"--data-dir", "nowhere"}, {"nowhere/mnist", "fedloom data get mnist"}},
     {"NoValidation", "evaluate: {on: validation}\n", {}, {"data.validation"}},
     {"MissingPlugin", "plugins: [./nothere.so]\n", {}, {"nothere.so", "cannot be opened"}},
     {"OverrideWithoutValue", "", {"--set", "train.lr"}, {"--set train.lr: expected key=value"}},

@@ -2,8 +2,11 @@
 // simulation where the law says so, and alive after losses of every kind.
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <fstream>
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -113,6 +116,37 @@ TEST_F(Deployed, AServerThatWaitsForClientsCanBeInterrupted) {
   EXPECT_EQ(federation.server().wait().code, 130);
 }
 
+// Each client has nothing but its own file; the simulation splits the joined file by its column of clients.
+TEST_F(Deployed, ClientsWithTheirOwnFilesEqualTheNaturalPartition) {
+  Random random(1, Stream::sampling, 1);
+  const std::string header = "x,y,label,who\n";
+  std::string all = header;
+  for (std::size_t k = 0; k < kClients; ++k) {
+    std::string rows;
+    for (std::size_t i = 0; i < 20 + 5 * k; ++i) {
+      const std::uint64_t label = random.below(3);
+      rows += fmt::format("{},{},{},{}\n", random.normal() + static_cast<double>(label), random.normal(),
+                          label, k);
+    }
+    const std::string folder = folder_ / ("own-" + std::to_string(k));
+    std::filesystem::create_directory(folder);
+    std::ofstream(folder + "/train.csv") << header << rows;
+    all += rows;
+  }
+  std::ofstream(folder_ / "all.csv") << all;
+  std::ofstream(folder_ / "test.csv") << header << "0,0,0,9\n1,0,1,9\n2,0,2,9\n";
+  DeployedFederation federation(
+      folder_, kClients,
+      kFew +
+          set({"data={source: {name: csv, train: " + folder_ / "all.csv" + ", test: " + folder_ / "test.csv" +
+                   ", test_share: 0, label: label, client: who, classes: 3}, partition: natural}",
+               "evaluate.clients=0", "strategy=scaffold"}));
+  federation.start_server(kAnyPort);
+  for (std::size_t k = 0; k < kClients; ++k)
+    federation.start_client(k, "", {"--data", folder_ / ("own-" + std::to_string(k))});
+  expect_equal(federation.expect_good_end(), federation.simulated());
+}
+
 // A client that stays away longer than deploy.lost_after loses its task; the others go on without it.
 TEST_F(Deployed, AClientThatStaysAwayIsLost) {
   DeployedFederation federation(folder_, kClients, kMany + set({"deploy.lost_after=50ms", "rounds=200"}));
@@ -144,7 +178,7 @@ TEST_F(Deployed, WrongPeersAreRefusedWithTheReason) {
   EXPECT_EQ(larger.code, 1);
   EXPECT_NE(larger.err.find("client index 7 is outside 0 … 2"), std::string::npos) << larger.err;
 
-  const Ended worker = finish({"worker", "--connect", federation.endpoint(), "--data", "data", "--store",
+  const Ended worker = finish({"worker", "--connect", federation.endpoint(), "--data-dir", "data", "--store",
                                folder_ / "store", "--threads", "1", "--budget", "1000000"});
   EXPECT_EQ(worker.code, 1);
   EXPECT_NE(worker.err.find("this server is for deployed clients"), std::string::npos) << worker.err;

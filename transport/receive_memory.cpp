@@ -114,7 +114,7 @@ void ReceiveMemory::give_back(std::byte* data) noexcept {
   used_ -= loan.charged;
   idle_.push_back({data, loan.capacity});
   idle_bytes_ += loan.capacity;
-  trim_idle(budget_ > used_ ? budget_ - used_ : 0);
+  trim_idle(budget_);  // the next message of this size takes it, however much is on its way now
   if (anyone_waits_ && room_) room_();
 }
 

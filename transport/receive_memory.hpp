@@ -1,5 +1,6 @@
 // The memory of large messages on their way in, for all peers of a channel together. Bounded, lent in the
-// order of asking, and used again: fresh pages would cost more than the copy into them.
+// order of asking, and used again: fresh pages would cost more than the copy into them. Idle memory is kept
+// up to the same bound, and goes first when other sizes are asked for.
 #pragma once
 
 #include <cstddef>

@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help run build test bench chaos format format-check lint lint-headers install clean deps deps-clang
+.PHONY: help run build test bench chaos format format-check lint lint-headers sanitize fuzz install clean deps deps-clang
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -100,8 +100,10 @@ sanitize: deps-clang
 	@cmake --build build/tsan -j $(JOBS) --target test_core test_transport test_client test_server
 	@ctest --test-dir build/tsan --output-on-failure -j $(JOBS) -L '^(core|transport|client|server)$$'
 
+# Each target for FUZZ_SECONDS.
+FUZZ_SECONDS ?= 30
 fuzz: deps-clang
-	@$(CONFIGURE) --preset fuzz
+	@$(CONFIGURE) --preset fuzz -DFEDLOOM_FUZZ_SECONDS=$(FUZZ_SECONDS)
 	@cmake --build build/fuzz -j $(JOBS) --target fuzz
 
 install: build

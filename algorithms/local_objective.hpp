@@ -25,8 +25,6 @@ class LocalData {
   virtual std::size_t size() const = 0;
   /// A batch of the examples at these positions (0 .. size()-1), valid until the next call.
   virtual Batch batch(std::span<const std::uint32_t> positions) = 0;
-  /// Label of the example at a position.
-  virtual std::int32_t label(std::size_t position) = 0;
 };
 
 /// Everything one task needs and makes. Owned by the client; valid during the task.

@@ -6,11 +6,12 @@
 //   step      y <- y - lr (g_i(y) - c_i + c)
 //   option 1  c_i+ = gradient of the client's full loss at x
 //   option 2  c_i+ = c_i - c + (x - y) / (K lr),  K = steps taken
-//   sends     dy = y - x (example-weighted) and dc = c_i+ - c_i (uniform)
-//   server    x <- x + server_lr * weighted mean dy,   c <- c + (1/N) sum dc,  N = all clients
+//   sends     dy = y - x and dc = c_i+ - c_i
+//   server    x <- x + server_lr * mean dy,   c <- c + (1/N) sum dc,  N = all clients
 //
-// Deviation: the mean of dy is weighted by examples, as in FedAvg, unless `weighted: false`, which is the
-// paper's uniform mean. Option 2 equals a gradient average only for plain SGD, so momentum is refused.
+// Both means are uniform, as in the paper: the objective is the mean of client losses, whatever the number of
+// their examples. Weighing dy alone would move the fixed point to neither objective. Option 2 equals a
+// gradient average only for plain SGD, so momentum is refused.
 #include <cmath>
 
 #include "algorithms/algorithm.hpp"
@@ -21,13 +22,11 @@ namespace {
 struct ScaffoldConfig {
   std::int64_t option = 2;
   double server_lr = 1.0;
-  bool weighted = true;
   template <class Visitor>
   void visit(Visitor& v) {
     v("option", option, "how a client renews its control variate: 1 full gradient, 2 from the drift",
       between(1, 2));
     v("server_lr", server_lr, "step along the mean update", above(0));
-    v("weighted", weighted, "mean of updates weighted by examples; false is the paper's uniform mean");
   }
 };
 
@@ -35,7 +34,7 @@ class Scaffold : public Strategy {
  public:
   explicit Scaffold(const ScaffoldConfig& config) : config_(config) {}
 
-  Traits traits() const override { return {.keeps_client_state = true}; }
+  Traits traits() const override { return {.keeps_client_state = true, .needs_plain_sgd = true}; }
 
   void start(ServerState& state, const PopulationInfo& population) const override {
     const std::size_t size = exchanged(state.model.layout()).size();
@@ -48,7 +47,7 @@ class Scaffold : public Strategy {
     if (!window.phases.empty()) return std::nullopt;
     const std::size_t size = exchanged(state.model.layout()).size();
     Phase phase = train_phase(base, size);
-    if (!config_.weighted) phase.slots[0].weighting = Weighting::uniform;
+    phase.slots[0].weighting = Weighting::uniform;
     phase.slots.push_back({.name = "control_delta", .size = size, .weighting = Weighting::uniform});
     phase.shared = {"control"};
     return phase;

@@ -39,6 +39,7 @@ struct Traits {
   bool exchanges = true;            // false: clients never receive a model (local-only training)
   bool personal_models = false;     // quality is measured on clients' own models (kept slot "model")
   bool pools_data = false;          // one client holds everybody's data (centralised training)
+  bool needs_plain_sgd = false;     // clients must step without momentum and weight decay
 };
 
 /// One named vector that clients return and the server sums.
@@ -93,9 +94,7 @@ struct WindowSums {
 /// An accepted update on its way into the sum.
 struct Contribution {
   const Update* update = nullptr;
-  std::uint64_t weight = 0;              // numerator for Weighting::contribution
-  std::span<const float> start_model;    // exchanged slices the client started from; may be empty
-  std::span<const float> current_model;  // exchanged slices now; may be empty
+  std::uint64_t weight = 0;  // numerator for Weighting::contribution
 };
 
 class Strategy {
@@ -118,10 +117,11 @@ class Strategy {
   /// Add accepted updates to the phase's sums. Runs where the updates are: at a worker or at the server.
   /// Default: the weighted sum of every slot.
   virtual void fold(std::span<const Contribution> contributions, PhaseSum& sum) const;
-  /// Make the next model from the window's sums; returns metrics to report.
-  /// Default: trained slices += server_lr * mean delta, statistic slices += mean delta.
+  /// Make the next model from the window's sums; returns metrics to report. apply_mean_delta() is the rule
+  /// that most share.
   virtual std::map<std::string, double> advance(ServerState& state, const WindowSums& window) const = 0;
-  /// Answer a client's call from inside a step (split learning). Default: programmer error.
+  /// Answer a client's call from inside a step (split learning). Default: programmer error. No strategy
+  /// has such clients yet, so nothing calls it yet.
   virtual TensorMap serve(ServerState& state, const TensorMap& request) const;
 };
 

@@ -204,7 +204,7 @@ void ClientHost::on_fold(const Fold& fold) {
     PhaseSum sum = empty_sum(fold);
     std::vector<Contribution> contributions;
     for (std::size_t i = 0; i < updates.size(); ++i)
-      contributions.push_back({updates[i].get(), fold.terms[i].weight, {}, {}});
+      contributions.push_back({updates[i].get(), fold.terms[i].weight});
     world_->strategy->fold(contributions, sum);
     PartialSum answer;
     answer.number = fold.number;

@@ -65,11 +65,6 @@ Batch GatheredData::batch(std::span<const std::uint32_t> positions) {
   return batch;
 }
 
-std::int32_t GatheredData::label(std::size_t position) {
-  const ExampleView& mine = view();
-  return mine.examples->label(mine.indices[position]);
-}
-
 LocalTrainer::LocalTrainer(std::shared_ptr<const LocalWorld> world)
     : world_(std::move(world)),
       exchanged_(world_->strategy->exchanged(*world_->model->layout())),

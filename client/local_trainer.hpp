@@ -22,12 +22,11 @@ namespace fedloom {
 /// costs none, and gathered into its own buffers.
 class GatheredData : public LocalData {
  public:
-  /// `find` gives the `size` examples; it is asked at most once, by the first batch() or label(), which then
-  /// throws UserError when the features of an example are not in memory.
+  /// `find` gives the `size` examples; it is asked at most once, by the first batch(), which then throws
+  /// UserError when the features of an example are not in memory.
   void open(std::size_t size, std::function<ExampleView()> find);
   std::size_t size() const override { return size_; }
   Batch batch(std::span<const std::uint32_t> positions) override;
-  std::int32_t label(std::size_t position) override;
 
  private:
   const ExampleView& view();

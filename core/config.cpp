@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -40,6 +41,17 @@ std::string join_path(const std::string& parent, std::string_view key) {
   return parent.empty() ? std::string(key) : fmt::format("{}.{}", parent, key);
 }
 
+// The word of --set that brought `path`: the path itself or a map or list above it.
+template <class Tree>
+std::optional<std::string> override_of(const Tree& tree, std::string path) {
+  while (!path.empty()) {
+    if (const auto it = tree.overrides->find(path); it != tree.overrides->end()) return "--set " + it->second;
+    const std::size_t end = path.find_last_of(".[");
+    path.resize(end == std::string::npos ? 0 : end);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 ConfigNode::ConfigNode() = default;
@@ -75,7 +87,8 @@ std::vector<std::string> ConfigNode::keys() const {
     if (!entry.first.IsScalar()) fail("keys must be plain words");
     const std::string key = entry.first.Scalar();
     if (!seen.insert(key).second)
-      throw user_error("{}: {}: this key is given twice", mark_text(tree_->source, entry.first.Mark()),
+      throw user_error("{}: {}: this key is given twice",
+                       override_of(*tree_, path_).value_or(mark_text(tree_->source, entry.first.Mark())),
                        join_path(path_, key));
     keys.push_back(key);
   }
@@ -97,10 +110,11 @@ std::vector<ConfigNode> ConfigNode::items() const {
   std::vector<ConfigNode> items;
   if (!present()) return items;
   if (!is_list()) fail("expected a list");
-  for (const YAML::Node value : tree_->node) {  // NOLINT: what is iterated over is more than a node
+  for (const auto& value : tree_->node) {
     ConfigNode item;
     item.path_ = fmt::format("{}[{}]", path_, items.size());
-    item.tree_ = std::make_shared<Tree>(Tree{value, tree_->source, tree_->overrides});
+    const YAML::Node& node = value;
+    item.tree_ = std::make_shared<Tree>(Tree{node, tree_->source, tree_->overrides});
     items.push_back(item);
   }
   return items;
@@ -113,8 +127,7 @@ std::string ConfigNode::text() const {
 
 std::string ConfigNode::where() const {
   if (!tree_) return "";
-  const auto it = tree_->overrides->find(path_);
-  if (it != tree_->overrides->end()) return "--set " + it->second;
+  if (const auto word = override_of(*tree_, path_)) return *word;
   return mark_text(tree_->source, tree_->node.Mark());
 }
 

@@ -46,7 +46,7 @@ void convert_integer(const ConfigNode& node, T& value, const char* what) {
     value = parsed;
     return;
   }
-  // 1e6 and 100_000 are how people write large counts.
+  // 1e6 is how people write large counts.
   double number = 0.0;
   const auto [tail, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool whole = failure == std::errc{} && tail == text.data() + text.size() &&

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <variant>
@@ -13,6 +14,9 @@
 #include "core/ids.hpp"
 
 namespace fedloom {
+
+/// What a mean over nothing is; null in JSON.
+inline constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();
 
 // ---- the federation (events.jsonl) ----
 
@@ -52,7 +56,7 @@ struct TaskEnded {
   std::uint64_t staleness = 0;
   std::uint64_t examples = 0;
   std::uint64_t steps = 0;
-  double train_loss = 0.0;  // mean over the examples of the task's local work
+  double train_loss = kNoNumber;  // mean over the examples of the task's local work
   std::uint64_t bytes_up = 0;
 };
 
@@ -67,7 +71,7 @@ struct WindowClosed {
   std::uint64_t cancelled = 0;
   std::uint64_t bytes_up = 0;  // of this window
   std::uint64_t bytes_down = 0;
-  double train_loss = 0.0;                // example-weighted mean over accepted tasks
+  double train_loss = kNoNumber;          // example-weighted mean over accepted tasks
   std::map<std::string, double> metrics;  // what the strategy reports
 };
 

@@ -22,6 +22,13 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+/// By its ending, packed or not.
+bool is_tsv(std::string_view file) {
+  for (const std::string_view packing : {".gz", ".xz"})
+    if (file.ends_with(packing)) file.remove_suffix(packing.size());
+  return file.ends_with(".tsv");
+}
+
 template <class T>
 std::optional<T> parse(std::string_view text) {
   text = trimmed(text);
@@ -53,8 +60,7 @@ class TableBuilder {
     if (!options_.client.empty()) client_ = find_column(options_.client, first, header);
     if (client_ == label_)
       throw user_error("{}: column {} cannot be both the label and the client", name_, label_);
-    for (std::size_t c = 0; options_.header == "auto" && c < columns_; ++c)
-      header = header || (is_feature(c) && !parse<double>(first[c].text));
+    if (options_.header == "auto" && !header) header = looks_like_header(first);
     table_.width = columns_ - (client_ ? 2 : 1);
     if (columns_ < (client_ ? 3U : 2U))
       throw user_error("{}:{}:1: found {} column(s); a table has features and a label{}", name_,
@@ -99,6 +105,24 @@ class TableBuilder {
  private:
   static bool is_name(const std::string& column) {
     return !column.empty() && column != "last" && !parse<std::uint32_t>(column);
+  }
+  /// Whether all features of the first record are words; words and numbers side by side are a mistake.
+  bool looks_like_header(const std::vector<CsvField>& first) const {
+    const CsvField* word = nullptr;
+    bool number = false;
+    for (std::size_t c = 0; c < columns_; ++c) {
+      if (!is_feature(c)) continue;
+      if (parse<double>(first[c].text))
+        number = true;
+      else if (word == nullptr)
+        word = &first[c];
+    }
+    if (word != nullptr && number)
+      throw user_error(
+          "{}:{}:{}: found '{}' among numbers in the first line; a header has no numbers (header: yes if it "
+          "is one all the same), and data has nothing else",
+          name_, word->line, word->column, word->text);
+    return word != nullptr;
   }
   bool is_feature(std::size_t column) const { return column != label_ && column != client_; }
 
@@ -172,7 +196,7 @@ CsvTable read_csv(ByteSource& source, const CsvOptions& options,
                   const std::vector<std::string>& label_names) {
   const std::string& name = source.name();
   char delimiter = options.delimiter;
-  if (delimiter == '\0') delimiter = name.find(".tsv") != std::string::npos ? '\t' : ',';
+  if (delimiter == '\0') delimiter = is_tsv(name) ? '\t' : ',';
   const std::string text = source.read_all();
   if (text.find('\0') != std::string::npos)
     throw user_error("{}: holds zero bytes; it is not a text table", name);

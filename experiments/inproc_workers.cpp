@@ -13,7 +13,7 @@ struct InprocWorkers::Worker {
 };
 
 InprocWorkers::InprocWorkers(const std::string& endpoint, const ChannelOptions& options, std::size_t workers,
-                             std::size_t threads, std::shared_ptr<const LocalWorld> world) {
+                             std::size_t threads, const std::shared_ptr<const LocalWorld>& world) {
   for (std::size_t i = 0; i < workers; ++i) {
     Worker& worker = *workers_.emplace_back(std::make_unique<Worker>());
     Hello hello;

@@ -15,7 +15,7 @@ namespace fedloom {
 class InprocWorkers {
  public:
   InprocWorkers(const std::string& endpoint, const ChannelOptions& options, std::size_t workers,
-                std::size_t threads, std::shared_ptr<const LocalWorld> world);
+                std::size_t threads, const std::shared_ptr<const LocalWorld>& world);
   /// Waits for them; they end when the server has said goodbye or closed.
   ~InprocWorkers();
 

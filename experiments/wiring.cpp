@@ -13,6 +13,11 @@ Algorithm make_algorithm(const ExperimentConfig& config) {
   return AlgorithmRegistry::instance().find(config.strategy.name, "strategy").make(config.strategy.settings);
 }
 
+std::unique_ptr<Optimizer> make_optimizer(const ExperimentConfig& config) {
+  const ComponentSpec& optimizer = config.train.optimizer;
+  return OptimizerRegistry::instance().find(optimizer.name, "optimizer").make(optimizer.settings);
+}
+
 }  // namespace
 
 DataHolder server_holder(const ExperimentConfig& config, bool deployed) {
@@ -55,6 +60,15 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
     throw user_error(
         "evaluate.on: validation, but data.validation is 0; hold some training data back, e.g. "
         "data.validation: 0.1");
+  if (config.evaluate.target_accuracy > 0 && config.evaluate.on == "test" && parts.data->test().size() == 0)
+    throw user_error(
+        "evaluate.target_accuracy: {}, but there are no test examples to reach it on; give a test file or a "
+        "larger test_share",
+        config.evaluate.target_accuracy);
+  if (parts.strategy->traits().needs_plain_sgd && !make_optimizer(config)->is_plain_sgd())
+    throw user_error("{}strategy {} needs plain SGD on clients: set momentum and weight_decay to 0",
+                     config.train.optimizer.where.empty() ? "" : config.train.optimizer.where + ": ",
+                     config.strategy.name);
   return parts;
 }
 
@@ -73,10 +87,7 @@ std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, con
   world->objective = components.objective;
   world->data = components.data;
   world->store = std::move(store);
-  const ComponentSpec optimizer = config.train.optimizer;
-  world->make_optimizer = [optimizer] {
-    return OptimizerRegistry::instance().find(optimizer.name, "optimizer").make(optimizer.settings);
-  };
+  world->make_optimizer = [config] { return make_optimizer(config); };
   world->initial = initial_parameters(*components.model, config.seed);
   world->seed = config.seed;
   return world;

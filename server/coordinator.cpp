@@ -11,6 +11,12 @@
 
 namespace fedloom {
 
+namespace {
+
+constexpr std::uint64_t kHopelessWindows = 5;
+
+}  // namespace
+
 Coordinator::Coordinator(CoordinatorConfig config, const Strategy& strategy, const Pacer& pacer,
                          const Sampler& sampler, const Population& population, FederationPort& port,
                          FederationState state)
@@ -202,14 +208,16 @@ void Coordinator::settle(Tick now, TaskId id, Verdict verdict, Reason reason, co
   if (update != nullptr) {
     event.examples = update->examples;
     event.steps = update->steps;
-    event.train_loss =
-        update->loss_count == 0 ? 0.0 : update->loss_sum / static_cast<double>(update->loss_count);
+    if (update->loss_count > 0) event.train_loss = update->loss_sum / static_cast<double>(update->loss_count);
     event.bytes_up = deployed_size(*update);
     closed_.bytes_up += event.bytes_up;
   }
   switch (verdict) {
     case Verdict::accepted: ++closed_.accepted; break;
-    case Verdict::rejected: ++closed_.rejected; break;
+    case Verdict::rejected:
+      ++closed_.rejected;
+      last_rejection_ = reason;
+      break;
     case Verdict::discarded: ++closed_.discarded; break;
     case Verdict::lost: ++closed_.lost; break;
     case Verdict::cancelled: ++closed_.cancelled; break;
@@ -300,13 +308,26 @@ void Coordinator::close_window(Tick now) {
                                              [](const auto& phase) { return phase.second.accepted > 0; });
   if (brought_something) {
     closed_.metrics = strategy_.advance(state_.server, sums_);
+    if (!check_values(state_.server.model.values()).finite)
+      throw user_error(
+          "round {}: the model is not finite after the server's step; lower the learning rates (train.lr, "
+          "and "
+          "the strategy's)",
+          open_window());
     ++state_.server.version;
     publish_model();
   }
+  // A learning rate that is far too large makes every update a bad one; going on would waste the time.
+  fruitless_ = closed_.accepted == 0 && closed_.rejected > 0 ? fruitless_ + 1 : 0;
+  if (fruitless_ >= kHopelessWindows)
+    throw user_error(
+        "round {}: every update of the last {} rounds was rejected, the last one as {}; is train.lr too "
+        "large?",
+        open_window(), fruitless_, to_string(last_rejection_));
   closed_.window = open_window();
   closed_.tick = now;
   closed_.version = state_.server.version;
-  closed_.train_loss = loss_count_ == 0 ? 0.0 : loss_sum_ / static_cast<double>(loss_count_);
+  if (loss_count_ > 0) closed_.train_loss = loss_sum_ / static_cast<double>(loss_count_);
   state_.totals.bytes_up += closed_.bytes_up;
   state_.totals.bytes_down += closed_.bytes_down;
   ++state_.windows;

@@ -163,6 +163,8 @@ class Coordinator {
   WindowClosed closed_;
   double loss_sum_ = 0.0;
   std::uint64_t loss_count_ = 0;
+  std::uint64_t fruitless_ = 0;  // windows in a row of which every update was rejected
+  Reason last_rejection_ = Reason::none;
   bool ended_ = false;
   bool stop_requested_ = false;
 };

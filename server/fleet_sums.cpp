@@ -31,7 +31,7 @@ void Fleet::fold_here(std::size_t at_least) {
   std::vector<Tracked*> batch;
   for (auto& [id, tracked] : tasks_)
     if (tracked.accepted && tracked.here && !tracked.folded) {
-      contributions.push_back({&*tracked.update, tracked.weight, {}, {}});
+      contributions.push_back({&*tracked.update, tracked.weight});
       batch.push_back(&tracked);
     }
   std::uint64_t bytes = 0;

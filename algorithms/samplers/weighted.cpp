@@ -1,6 +1,9 @@
 // Sampling without replacement with probability proportional to the number of examples: each client draws
 // the key log(u) / n and the largest keys win (P. Efraimidis, P. Spirakis, "Weighted random sampling with a
 // reservoir", Information Processing Letters 2006). O(population) per window.
+//
+// It belongs with `pacer.weights: uniform`: weighing the drawn updates by examples once more would favour
+// large clients twice.
 #include <algorithm>
 #include <cmath>
 #include <queue>
@@ -31,7 +34,8 @@ class WeightedSampler : public Sampler {
 };
 
 const Registration<SamplerRegistry, NoSettings> kWeighted{
-    {"weighted", "with probability proportional to a client's number of examples",
+    {"weighted",
+     "with probability proportional to a client's number of examples; use with pacer.weights: uniform",
      "Efraimidis, Spirakis: Weighted random sampling with a reservoir, 2006"},
     [](const NoSettings&) -> std::unique_ptr<Sampler> { return std::make_unique<WeightedSampler>(); }};
 

@@ -18,7 +18,7 @@ struct LabelPairsSettings {
   template <class Visitor>
   void visit(Visitor& v) {
     v("labels_per_client", labels_per_client, "consecutive labels that a client holds", at_least(1));
-    v("base", base, "examples of each of its labels that a client has for certain", at_least(1));
+    v("base", base, "examples of each of its labels that a client has for certain", between(1, 1e6));
     v("sigma", sigma, "deviation of the logarithm of the further shares; 0 is even", between(0, 10));
   }
 };

@@ -118,12 +118,17 @@ class CsvSource final : public DataSource {
     CsvTable train = read_csv(source, options, settings_.labels);
     const Columns columns = settings_.standardise ? measure(train) : Columns{};
     const auto names = train.label_names;
+    const auto features = train.feature_names;
     options.classes = train.classes;
     if (settings_.standardise) standardise(train, columns);
     auto training = to_examples(std::move(train));
     if (!test_file.empty()) {
       ByteSource test_source = ByteSource::open(test_file, kMostText);
       CsvTable test = read_csv(test_source, options, names);
+      if (!features.empty() && !test.feature_names.empty() && features != test.feature_names)
+        throw user_error("{}: its feature columns are {}; {} has {}; give both the same in the same order",
+                         test_file, fmt::join(test.feature_names, ", "), train_file,
+                         fmt::join(features, ", "));
       if (settings_.standardise && test.width == columns.mean.size()) standardise(test, columns);
       return split_of(training, to_examples(std::move(test)));
     }

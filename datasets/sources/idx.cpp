@@ -26,7 +26,8 @@ struct IdxSettings {
     v("train_images", train_images, "IDX file of training images (plain, .gz or .xz)");
     v("train_labels", train_labels, "IDX file of training labels");
     v("train_clients", train_clients,
-      "IDX file of client ids of the training images, for the natural partition");
+      "IDX file of client ids (bytes, so at most 256 clients) of the training images, for the natural "
+      "partition; partition.file takes any number");
     v("test_images", test_images, "IDX file of test images; left out: test_share of the training images");
     v("test_labels", test_labels, "IDX file of test labels");
     v("classes", classes, "number of classes; 0: as many as the training labels show", between(0, 256));

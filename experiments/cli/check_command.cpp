@@ -13,19 +13,43 @@ namespace fedloom {
 
 namespace {
 
+struct TaskBytes {
+  std::uint64_t down = 0;
+  std::uint64_t up = 0;
+};
+
+/// What one task of a round's first phase (most strategies have no other) receives and returns.
+TaskBytes first_phase_bytes(const ExperimentConfig& config, const Components& parts) {
+  ServerState state;
+  state.model = ParameterVector(parts.model->layout());
+  parts.strategy->start(state, {parts.data->clients(), config.seed});
+  const Recipe recipe{config.train.epochs, config.train.steps, config.train.batch_size, config.train.lr};
+  TaskBytes bytes;
+  const std::optional<Phase> phase = parts.strategy->next_phase(state, {}, recipe);
+  if (!phase) return bytes;
+  Task task;
+  task.shared = phase->shared;
+  if (parts.strategy->traits().exchanges) {
+    task.shared.insert(task.shared.begin(), "model");
+    bytes.down += deployed_shared_size("model", parts.strategy->exchanged(*parts.model->layout()).size());
+  }
+  for (const std::string& name : phase->shared)
+    bytes.down += deployed_shared_size(name, state.slots.at(name).data.size());
+  bytes.down += deployed_size(task);
+  Update update;
+  for (const SlotSpec& slot : phase->slots) update.reports.push_back({slot.name, slot.size, true, 0.0F});
+  bytes.up = deployed_size(update);
+  return bytes;
+}
+
 void print_estimates(const ExperimentConfig& config, const Components& parts, std::size_t server_data) {
   const Layout& layout = *parts.model->layout();
   const std::size_t exchanged = parts.strategy->exchanged(layout).size();
   const std::uint64_t clients = parts.data->clients();
   const std::uint64_t cohort = parts.pacer->largest_cohort(clients);
-  Task task;
-  task.shared = {"model"};
-  Update update;
-  update.reports.push_back({"delta", exchanged, true, 0.0F});
-  const std::uint64_t down = deployed_shared_size("model", exchanged) + deployed_size(task);
-  const std::uint64_t up = deployed_size(update);
+  const auto [down, up] = first_phase_bytes(config, parts);
   const double model_bytes = 4.0 * static_cast<double>(layout.size());
-  fmt::print("\n# estimates (vectors that the strategy adds to the model are not included)\n");
+  fmt::print("\n# estimates\n");
   fmt::print("#   model              {} parameters, {} exchanged, {:.1f} MFLOP forward per example\n",
              layout.size(), exchanged, parts.model->forward_flops() / 1e6);
   fmt::print("#   federation         {} clients, at most {} per round\n", clients, cohort);

@@ -159,9 +159,10 @@ MeanCurve mean_curve(const std::vector<const Curve*>& curves) {
   for (const Curve* curve : curves)
     for (std::size_t i = 0; i < curve->size(); ++i) rounds[curve->rounds[i]].push_back(i);
   MeanCurve result;
-  for (const auto& [round, at] : rounds) {
+  for (const auto& entry : rounds) {
+    const std::vector<std::size_t>& at = entry.second;
     if (at.size() != curves.size()) continue;
-    result.mean.rounds.push_back(round);
+    result.mean.rounds.push_back(entry.first);
     const auto over_runs = [&](std::vector<double> Curve::*member, std::vector<double>* low,
                                std::vector<double>* high) {
       double sum = 0, smallest = std::numeric_limits<double>::infinity(), largest = -smallest;

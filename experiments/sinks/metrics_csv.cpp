@@ -112,7 +112,8 @@ void MetricsCsv::apply(const FederationEvent& event, const std::function<double(
     dropped_ += closed->rejected + closed->discarded + closed->lost + closed->cancelled;
     bytes_up_ += closed->bytes_up;
     bytes_down_ += closed->bytes_down;
-    train_loss_ = closed->train_loss;
+    train_loss_.reset();
+    if (std::isfinite(closed->train_loss)) train_loss_ = closed->train_loss;
   } else if (const auto* e = std::get_if<Evaluated>(&event)) {
     Row& row = row_of(*e, wall);
     if (e->split == "test") row.test_loss = e->loss, row.test_accuracy = e->accuracy;

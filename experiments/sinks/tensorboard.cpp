@@ -123,7 +123,7 @@ void TensorBoardSink::restore(const FederationEvent& event) {
 void TensorBoardSink::on(const FederationEvent& event) {
   if (const auto* closed = std::get_if<WindowClosed>(&event)) {
     const WindowId step = closed->window;
-    scalar(step, "train/loss", closed->train_loss);
+    if (std::isfinite(closed->train_loss)) scalar(step, "train/loss", closed->train_loss);
     scalar(step, "clients/accepted", static_cast<double>(closed->accepted));
     scalar(step, "clients/dropped",
            static_cast<double>(closed->rejected + closed->discarded + closed->lost + closed->cancelled));

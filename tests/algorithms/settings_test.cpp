@@ -25,7 +25,7 @@ TEST(AlgorithmSettings, OutOfRangeIsRefused) {
   expect_refused("fedprox", "mu: -0.1", ">= 0");
   expect_refused("scaffold", "option: 3", "option");
   expect_refused("scaffold", "option: 0", "option");
-  expect_refused("scaffold", "weighted: maybe", "weighted");
+  expect_refused("scaffold", "weighted: true", "weighted");
   expect_refused("fedavgm", "beta: 1", "beta");
   expect_refused("fedadam", "beta1: 1", "beta1");
   expect_refused("fedadam", "beta2: -0.5", "beta2");

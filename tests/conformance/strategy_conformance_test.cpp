@@ -120,7 +120,7 @@ class DirectFederation final : public FederationPort {
   void accept(const Fold::Term& term) override { terms_.push_back(term); }
   PhaseSum close_sum(Version) override {
     for (const Fold::Term& term : terms_) {
-      const Contribution contribution{&updates_.at(term.id), term.weight, {}, {}};
+      const Contribution contribution{&updates_.at(term.id), term.weight};
       if (parts_.strategy->traits().keeps_updates)
         sum_.updates.push_back(updates_.at(term.id));
       else
@@ -193,8 +193,11 @@ TEST_P(StrategyConformance, OrderOfAnswersChangesNothing) {
   DirectFederation other(text(), store(), Order::backwards);
   other.run();
   EXPECT_EQ(one.hash(), other.hash());
-  EXPECT_EQ(checkpoint_to_bytes({one.boundaries.back()}).size(),
-            checkpoint_to_bytes({other.boundaries.back()}).size());
+  const FederationState& a = one.boundaries.back();
+  const FederationState& b = other.boundaries.back();
+  EXPECT_EQ(a.server.slots, b.server.slots);
+  EXPECT_EQ(a.server.scalars, b.server.scalars);
+  EXPECT_EQ(a.server.version, b.server.version);
 }
 
 // Nothing hides outside of the state: at every boundary it goes through bytes unchanged, and the run that

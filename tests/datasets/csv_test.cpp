@@ -86,7 +86,9 @@ TEST(Csv, ErrorsNameThePlace) {
   EXPECT_THAT(refusal("1,2,0\n1,\"2,0\n"),
               StartsWith("t.csv:2:3: the quote that opens here is never closed"));
   EXPECT_THAT(refusal("1,2,0\n1,\"2\"x,0\n"), StartsWith("t.csv:2:6: text after the closing quote"));
-  EXPECT_THAT(refusal("\"a\nb\",2,c\n1,2,0\n1,zz,0\n"), StartsWith("t.csv:4:3: "));
+  EXPECT_THAT(refusal("\"a\nb\",b,c\n1,2,0\n1,zz,0\n"), StartsWith("t.csv:4:3: "));
+  // A slip in the first line is no header.
+  EXPECT_THAT(refusal("1,x,0\n1,2,0\n"), StartsWith("t.csv:1:3: found 'x' among numbers"));
   EXPECT_THAT(refusal(""), StartsWith("t.csv: is empty"));
   EXPECT_THAT(refusal("a,b,c\n"), StartsWith("t.csv: holds no rows"));
   EXPECT_THAT(refusal("1\n2\n"), HasSubstr("found 1 column(s)"));

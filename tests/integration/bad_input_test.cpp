@@ -89,7 +89,10 @@ const std::vector<Mistake> kMistakes = {
     {"Tab", "seed: 1\n\trounds: 2\n", {}, {"exp.yaml:2:1: not valid YAML", "tab"}},
     {"OnlyAList", "- 1\n- 2\n", {}, {"exp.yaml: holds no experiment"}},
     {"OnlySpace", "\n \n", {}, {"exp.yaml: holds no experiment"}},
-    {"NoData", "data: {source: mnist}\n", {"--data-dir", "nowhere"}, {"nowhere/mnist", "fedloom data get mnist"}},
+    {"NoData",
+     "data: {source: mnist}\n",
+     {"--data-dir", "nowhere"},
+     {"nowhere/mnist", "fedloom data get mnist"}},
     {"NoValidation", "evaluate: {on: validation}\n", {}, {"data.validation"}},
     {"MissingPlugin", "plugins: [./nothere.so]\n", {}, {"nothere.so", "cannot be opened"}},
     {"OverrideWithoutValue", "", {"--set", "train.lr"}, {"--set train.lr: expected key=value"}},
@@ -197,12 +200,12 @@ TEST_F(BadInput, TablesWithFaults) {
   EXPECT_NE(refusal(Words{"run", plain} + csv_words(cut)).find("table.csv.gz"), std::string::npos);
 }
 
-// Found out by the clients, told by the server: what they cannot do is a mistake in the experiment.
 TEST_F(BadInput, AStrategyThatCannotWorkWithTheOptimizer) {
   const Words words = set({"strategy=scaffold", "train.optimizer={name: sgd, momentum: 0.9}"});
   const std::string said =
       refusal(Words{"run", kSmallJob, "--quiet", "--workers", "1", "--out", "run"} + words);
   EXPECT_NE(said.find("scaffold needs plain SGD"), std::string::npos) << said;
+  EXPECT_NE(refusal(Words{"check", kSmallJob} + words).find("--set train.optimizer="), std::string::npos);
   // Nothing worth resuming is left, so the mended experiment may use the folder.
   EXPECT_EQ(finish(Words{"run", kSmallJob, "--quiet", "--workers", "1", "--out", "run"} + set({"rounds=1"}),
                    folder_.path())

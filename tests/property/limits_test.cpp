@@ -187,6 +187,35 @@ TEST(Symmetry, EqualCountsWeighLikeUniform) {
   }
 }
 
+// SCAFFOLD with everybody taking part finds the optimum of its objective, the mean of the client losses, also
+// where clients differ in size and take many local steps. Client k pulls to b_k, the mean of its examples'
+// centres weighted by their strengths, with strength a_k, their mean: the optimum is sum a_k b_k / sum a_k.
+TEST(Limits, ScaffoldFindsTheOptimumOfClientsOfUnequalSizes) {
+  Job scaffold = job(0);
+  scaffold.sizes = {1, 9, 3};
+  scaffold.pacer = "clients_per_round: 3";
+  scaffold.parameters = 2;
+  scaffold.windows = 400;
+  scaffold.recipe = {.epochs = 5, .batch_size = 16, .learning_rate = 0.05};
+  const auto data = std::make_shared<QuadraticFederation>(scaffold.parameters, scaffold.sizes);
+  scaffold.data = data;
+  std::vector<double> pull(scaffold.parameters, 0.0);
+  double strength = 0.0;
+  for (std::size_t k = 0; k < data->clients(); ++k) {
+    const ExampleView view = data->client(k);
+    std::vector<float> row(1 + scaffold.parameters);
+    for (const std::uint32_t i : view.indices) {
+      std::int32_t label = 0;
+      view.examples->gather({&i, 1}, row.data(), &label);
+      const double share = static_cast<double>(row[0]) / static_cast<double>(view.size());
+      strength += share;
+      for (std::size_t p = 0; p < pull.size(); ++p) pull[p] += share * static_cast<double>(row[1 + p]);
+    }
+  }
+  const std::vector<float> model = run_as(scaffold, "scaffold", "{}").model();
+  for (std::size_t p = 0; p < pull.size(); ++p) EXPECT_NEAR(model[p], pull[p] / strength, 1e-4);
+}
+
 // Clients that start where everybody's optimum lies stay there.
 TEST(Symmetry, ACommonOptimumIsAFixedPoint) {
   for (const std::string& algorithm : AlgorithmRegistry::instance().names()) {

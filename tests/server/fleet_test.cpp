@@ -19,7 +19,7 @@ std::vector<std::int64_t> expected_units(const std::vector<TaskId>& tasks, std::
   const auto strategy = make_algorithm_of("fedavg").strategy;
   for (const TaskId& id : tasks) {
     const Update update = whole_update(id, size);
-    const Contribution contribution{&update, update.examples, {}, {}};
+    const Contribution contribution{&update, update.examples};
     strategy->fold({&contribution, 1}, sum);
   }
   return units(sum);

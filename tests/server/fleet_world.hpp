@@ -156,7 +156,7 @@ inline PartialSum answer_fold(const Strategy& strategy, const Fold& fold) {
   for (const Fold::Term& term : fold.terms) updates.push_back(whole_update(term.id, fold.slots.front().size));
   std::vector<Contribution> contributions;
   for (std::size_t i = 0; i < updates.size(); ++i)
-    contributions.push_back({&updates[i], fold.terms[i].weight, {}, {}});
+    contributions.push_back({&updates[i], fold.terms[i].weight});
   strategy.fold(contributions, sum);
   PartialSum answer;
   answer.number = fold.number;

@@ -50,7 +50,7 @@ class ScriptedPort : public FederationPort {
   PhaseSum close_sum(Version) override {
     rearrange(terms_);
     for (const Fold::Term& term : terms_) {
-      const Contribution contribution{&updates.at(term.id), term.weight, {}, {}};
+      const Contribution contribution{&updates.at(term.id), term.weight};
       strategy_->fold({&contribution, 1}, sum_);
     }
     return std::move(sum_);

@@ -113,7 +113,7 @@ class ByHand {
       const auto weight = static_cast<double>(result.update.examples);
       total += weight;
       largest = std::max(largest, weight);
-      contributions.push_back({&result.update, result.update.examples, {}, {}});
+      contributions.push_back({&result.update, result.update.examples});
     }
     const Phase wanted = phase(recipe);
     PhaseSum sum = empty_sum(wanted, largest, std::max(total, largest), results.size());

@@ -83,7 +83,6 @@ class QuadraticData : public LocalData {
     batch.targets = labels_.data();
     return batch;
   }
-  std::int32_t label(std::size_t) override { return 0; }
 
   std::vector<std::vector<std::uint32_t>> batches;
 

@@ -75,12 +75,14 @@ TEST(Limits, ServerRateScalesTheFirstStep) {
   }
 }
 
-// In the first round all variates are zero, so a SCAFFOLD client is a FedAvg client, to the bit.
+// In the first round all variates are zero, so SCAFFOLD is FedAvg with clients weighed alike, to the bit.
 TEST(Limits, ScaffoldsFirstRoundIsFedAvg) {
   for (std::uint64_t trial = 0; trial < 10; ++trial) {
     Job one = job(trial);
     one.windows = 1;
-    EXPECT_EQ(run_as(one, "scaffold", "{}").model(), run_as(one, "fedavg", "{}").model());
+    Job uniform = one;
+    uniform.pacer += ", weights: uniform";
+    EXPECT_EQ(run_as(one, "scaffold", "{}").model(), run_as(uniform, "fedavg", "{}").model());
   }
 }
 

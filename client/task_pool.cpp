@@ -40,7 +40,9 @@ void TaskPool::work(LocalTrainer& trainer) {
       job = std::move(jobs_.front());
       jobs_.pop_front();
     }
-    executor_.post(job(trainer));
+    executor_.post([result = job(trainer), alive = std::weak_ptr<const bool>(alive_)] {
+      if (!alive.expired()) result();
+    });
   }
 }
 

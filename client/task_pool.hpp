@@ -18,10 +18,11 @@ namespace fedloom {
 
 class TaskPool {
  public:
-  /// Runs on a training thread and returns what the executor's thread shall do with the result.
+  /// Runs on a training thread and returns what the executor's thread shall do with the result, unless the
+  /// pool is gone by then.
   using Job = std::function<Executor::Task(LocalTrainer&)>;
 
-  /// threads >= 1. `executor` must outlive the pool. Throws what making a trainer throws.
+  /// threads >= 1. `executor` must outlive the pool, whose end is on its thread. Throws what making a trainer throws.
   TaskPool(std::shared_ptr<const LocalWorld> world, std::size_t threads, Executor& executor);
   /// Waits for running jobs; waiting ones are dropped.
   ~TaskPool();
@@ -36,6 +37,7 @@ class TaskPool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> jobs_;
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
   bool stopping_ = false;
   std::vector<std::jthread> threads_;
 };

@@ -39,7 +39,7 @@ class ByteReader : public cereal::InputArchive<ByteReader, cereal::AllowEmptyCla
 
   void read(void* data, std::size_t size) {
     if (size > bytes_.size()) throw MalformedBytes("truncated");
-    std::memcpy(data, bytes_.data(), size);
+    if (size > 0) std::memcpy(data, bytes_.data(), size);
     bytes_.remove_prefix(size);
   }
   /// Every element of a container takes at least one byte, so a larger count is a lie.

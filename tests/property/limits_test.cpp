@@ -81,7 +81,7 @@ TEST(Limits, ScaffoldsFirstRoundIsFedAvg) {
     Job one = job(trial);
     one.windows = 1;
     Job uniform = one;
-    uniform.pacer += ", weights: uniform";
+    uniform.pacer = fmt::format("{{{}, weights: uniform}}", one.pacer);
     EXPECT_EQ(run_as(one, "scaffold", "{}").model(), run_as(uniform, "fedavg", "{}").model());
   }
 }

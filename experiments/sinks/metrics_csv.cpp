@@ -94,7 +94,7 @@ template <class Event>
 MetricsCsv::Row& MetricsCsv::row_of(const Event& event, const std::function<double()>& wall) {
   if (row_ && row_->round != event.window) close_row();
   if (!row_) {
-    row_.emplace();
+    row_ = Row{};
     row_->round = event.window;
     row_->tick = event.tick;
     row_->version = event.version;

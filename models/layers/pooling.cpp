@@ -20,7 +20,7 @@ using Index = simd::Ints<kWindows>;
 using Choice = std::uint8_t __attribute__((vector_size(kWindows)));
 
 FEDLOOM_ALWAYS_INLINE void take_larger(Out& value, Index& index, const Out& candidate, int number) {
-  const Index larger = (candidate > value) | (candidate != candidate);
+  const Index larger = (candidate > value) | (candidate != candidate);  // NOLINT: a NaN
   value = larger ? candidate : value;
   index = larger ? Index{} + number : index;
 }

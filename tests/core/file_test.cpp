@@ -20,7 +20,7 @@ namespace {
 using ::testing::HasSubstr;
 
 class File : public ::testing::Test {
- protected:
+ public:
   File() {
     std::string name = (std::filesystem::temp_directory_path() / "fedloom-file-XXXXXX").string();
     FEDLOOM_CHECK(mkdtemp(name.data()) != nullptr, "no temporary folder {}", name);
@@ -28,6 +28,7 @@ class File : public ::testing::Test {
   }
   ~File() override { std::filesystem::remove_all(folder_); }
 
+ protected:
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
   std::size_t files() const {
     return static_cast<std::size_t>(

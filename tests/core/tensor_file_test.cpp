@@ -1,7 +1,7 @@
 // The file form of named tensors: it reads back to the bit, and every altered or shortened byte is noticed.
 #include "core/tensor_file.hpp"
 
-#include <cstring>
+#include <bit>
 #include <limits>
 
 #include <gmock/gmock.h>
@@ -50,7 +50,7 @@ TEST(TensorFile, ReadsBackToTheBit) {
   EXPECT_TRUE(tensors_from_bytes(tensors_to_bytes({}), "state.bin").empty());
   tensors["nan"] = Tensor::scalar(std::numeric_limits<float>::quiet_NaN());
   const Tensor nan = tensors_from_bytes(tensors_to_bytes(tensors), "state.bin").at("nan");
-  EXPECT_EQ(std::memcmp(nan.data.data(), tensors["nan"].data.data(), sizeof(float)), 0);
+  EXPECT_EQ(std::bit_cast<std::uint32_t>(nan.data[0]), std::bit_cast<std::uint32_t>(tensors["nan"].data[0]));
 }
 
 TEST(TensorFile, EqualMapsAreEqualBytes) {

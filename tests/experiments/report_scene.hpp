@@ -1,10 +1,9 @@
 // A temporary folder, and a small federation that never trained anything, told to any sink event by event.
 #pragma once
 
-#include <stdlib.h>
-
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>

@@ -15,7 +15,6 @@ namespace fedloom {
 namespace {
 
 using testing::DoubleEq;
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST(EventsLog, HashAndOffsetAreThoseOfTheFile) {

@@ -1,12 +1,11 @@
 // A folder of its own for one test, gone with all that is in it when the test ends.
 #pragma once
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <string>
-
-#include <stdlib.h>
 
 namespace fedloom::testing {
 

@@ -97,14 +97,16 @@ class World {
     options.linger = 100 * kMillisecond;  // a test that abandons a dead peer need not wait long
     return options;
   }
-  std::unique_ptr<Node> server(ChannelOptions options = {}) { return server_at(fresh_endpoint(), options); }
-  std::unique_ptr<Node> server_at(const std::string& endpoint, ChannelOptions options = {}) {
+  std::unique_ptr<Node> server(const ChannelOptions& options = {}) {
+    return server_at(fresh_endpoint(), options);
+  }
+  std::unique_ptr<Node> server_at(const std::string& endpoint, const ChannelOptions& options = {}) {
     auto node = std::make_unique<Node>();
     node->channel = make_server_channel(endpoint, executor, with_hub(options));
     node->seen.attach(*node->channel);
     return node;
   }
-  std::unique_ptr<Node> client(const std::string& endpoint, ChannelOptions options = {}) {
+  std::unique_ptr<Node> client(const std::string& endpoint, const ChannelOptions& options = {}) {
     auto node = std::make_unique<Node>();
     node->channel = make_client_channel(endpoint, executor, with_hub(options));
     node->seen.attach(*node->channel);

@@ -17,6 +17,7 @@
 #include "experiments/launcher.hpp"
 #include "experiments/partition_json.hpp"
 #include "experiments/report/report.hpp"
+#include "experiments/run_folder.hpp"
 #include "experiments/run_plan.hpp"
 #include "experiments/signals.hpp"
 #include "experiments/sinks/progress.hpp"
@@ -39,7 +40,7 @@ constexpr Tick kFarewell = 5 * kSecond;  // for peers to hear goodbye and leave
 class Session {
  public:
   Session(const Experiment& experiment, const RunOptions& options)
-      : config_(experiment.config), options_(options), folder_(choose_folder()) {}
+      : config_(experiment.config), options_(options), folder_(choose_folder()), run_folder_(folder_) {}
 
   RunResult run();
 
@@ -60,6 +61,7 @@ class Session {
   ExperimentConfig config_;
   RunOptions options_;
   std::string folder_;
+  RunFolder run_folder_;
   AsioExecutor executor_;
   Components parts_;
   std::optional<CheckpointFolder> checkpoints_;
@@ -91,9 +93,6 @@ void Session::prepare_folder() {
     fs::remove_all(folder_ + "/tensorboard");
     fs::remove(folder_ + "/summary.json");
   }
-  std::error_code error;
-  fs::create_directories(folder_, error);
-  if (error) throw user_error("{}: cannot be made: {}", folder_, error.message());
   checkpoints_.emplace(folder_ + "/checkpoints", config_.checkpoint.keep);
 }
 

@@ -1,0 +1,73 @@
+// The run folder as people find it before and after a run: whose it is, what survives a refusal, and what an
+// unfinished run is worth.
+#include <csignal>
+#include <filesystem>
+
+#include "tests/support/program.hpp"
+
+namespace fedloom::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+const Words kEndless = set({"rounds=1000000", "evaluate.every=0", "checkpoint.every=1"});
+const Words kOneWorker = {"--workers", "1", "--transport", "ipc"};
+
+class RunFolders : public ::testing::Test {
+ protected:
+  std::string out() const { return folder_ / "run"; }
+  Words run_words(const Words& more) const {
+    return Words{"run", kSmallJob, "--quiet", "--no-report", "--out", out()} + kOneWorker + more;
+  }
+  TempFolder folder_;
+};
+
+// ---- one process at a time ----
+
+TEST_F(RunFolders, ASecondProcessIsRefusedNamingTheFirst) {
+  const auto first = start(run_words(kEndless));
+  ASSERT_TRUE(wait_for_rounds(out(), 1)) << first->err();
+  const Words variants[] = {{}, {"--seed", "2"}, {"--resume"}};
+  for (const Words& more : variants) {
+    const Ended second = finish(run_words(kEndless + more));
+    EXPECT_EQ(second.code, 2) << "signal " << second.signal;
+    EXPECT_NE(second.err.find("process " + std::to_string(first->id()) + " is running in " + out()),
+              std::string::npos)
+        << second.err;
+  }
+  EXPECT_TRUE(first->running());
+  first->signal(SIGINT);
+  EXPECT_EQ(first->wait().code, 130);
+  EXPECT_FALSE(fs::exists(out() + "/lock"));
+}
+
+TEST_F(RunFolders, WorkersDoNotHoldTheLock) {
+  const auto run = start(run_words(kEndless));
+  ASSERT_TRUE(wait_for_rounds(out(), 1)) << run->err();
+  const std::vector<pid_t> workers = run->children();
+  ASSERT_EQ(workers.size(), 1U);
+  const auto holds_lock = [&](pid_t process) {
+    std::error_code gone;
+    for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(process) + "/fd"))
+      if (fs::read_symlink(entry.path(), gone).filename() == "lock") return true;
+    return false;
+  };
+  EXPECT_TRUE(holds_lock(run->id()));
+  EXPECT_FALSE(holds_lock(workers[0]));
+}
+
+TEST_F(RunFolders, AKilledProcessFreesItsFolder) {
+  const Words few = set({"rounds=30", "checkpoint.every=1"});
+  const auto run = start(run_words(few + set({"rounds=1000000"})));
+  ASSERT_TRUE(wait_for_rounds(out(), 2)) << run->err();
+  run->signal(SIGKILL);
+  ASSERT_EQ(run->wait().signal, SIGKILL);
+  EXPECT_TRUE(fs::exists(out() + "/lock"));
+  const std::size_t done = occurrences(out() + "/run.jsonl", "\"event\":\"machine\"");
+  const Ended resumed = finish(run_words(few + Words{"--resume"} + set({fmt::format("rounds={}", done + 5)})));
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_FALSE(fs::exists(out() + "/lock"));
+}
+
+}  // namespace
+}  // namespace fedloom::testing

@@ -85,7 +85,7 @@ void Session::prepare_folder() {
   if (used && !options_.resume) {
     const bool finished = fs::exists(folder_ + "/summary.json");
     const bool resumable = fs::exists(folder_ + "/checkpoints") && !fs::is_empty(folder_ + "/checkpoints");
-    if (resumable && !finished && !options_.out.empty())
+    if (resumable && !finished)
       throw user_error("{}: holds an unfinished run; continue it with --resume, or give another --out",
                        folder_);
     fs::remove_all(folder_ + "/checkpoints");

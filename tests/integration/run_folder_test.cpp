@@ -69,5 +69,24 @@ TEST_F(RunFolders, AKilledProcessFreesItsFolder) {
   EXPECT_FALSE(fs::exists(out() + "/lock"));
 }
 
+// ---- an unfinished run ----
+
+// Without --out the folder is chosen by name, which is no licence to throw hours of work away.
+TEST_F(RunFolders, AnUnfinishedRunInTheDefaultFolderIsNotOverwritten) {
+  const Words words = Words{"run", kSmallJob, "--quiet", "--no-report"} + kOneWorker + kEndless;
+  const std::string chosen = folder_ / "runs/softmax_synthetic";
+  const auto run = start(words, folder_.path());
+  ASSERT_TRUE(wait_for_rounds(chosen, 2)) << run->err();
+  run->signal_group(SIGKILL);
+  (void)run->wait();
+  const std::string before = contents(chosen + "/events.jsonl");
+  const Ended again = finish(words, folder_.path());
+  EXPECT_EQ(again.code, 2);
+  EXPECT_NE(again.err.find("--resume"), std::string::npos) << again.err;
+  EXPECT_NE(again.err.find("--out"), std::string::npos) << again.err;
+  EXPECT_EQ(contents(chosen + "/events.jsonl"), before);
+  EXPECT_FALSE(fs::is_empty(chosen + "/checkpoints"));
+}
+
 }  // namespace
 }  // namespace fedloom::testing

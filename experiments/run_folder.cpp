@@ -37,10 +37,17 @@ std::string owner(int descriptor) {
 }  // namespace
 
 RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
+  make();
+  lock();
+}
+
+void RunFolder::make() {
   std::error_code error;
+  for (fs::path missing = path_; !missing.empty() && !fs::exists(missing, error);
+       missing = missing.parent_path())
+    made_.insert(made_.begin(), missing.string());
   fs::create_directories(path_, error);
   if (error) throw user_error("{}: cannot be made: {}", path_, error.message());
-  lock();
 }
 
 void RunFolder::lock() {
@@ -53,8 +60,7 @@ void RunFolder::lock() {
       const int failure = errno;
       const std::string who = owner(descriptor);
       ::close(descriptor);
-      if (failure != EWOULDBLOCK)
-        throw user_error("{}: cannot be locked: {}", file, std::strerror(failure));
+      if (failure != EWOULDBLOCK) throw user_error("{}: cannot be locked: {}", file, std::strerror(failure));
       throw user_error("{} is running in {}; wait for it to end, or give another --out", who, path_);
     }
     if (is_still(descriptor, file))
@@ -70,7 +76,29 @@ void RunFolder::lock() {
 RunFolder::~RunFolder() {
   std::error_code ignored;
   fs::remove(path_ + "/lock", ignored);  // while it is still ours
+  // Only empty ones go.
+  for (; !begun_ && !made_.empty(); made_.pop_back()) fs::remove(made_.back(), ignored);
   ::close(lock_);
+}
+
+void RunFolder::expect_no_unfinished_run() const {
+  const std::string checkpoints = path_ + "/checkpoints";
+  const bool resumable =
+      fs::exists(path_ + "/events.jsonl") && fs::exists(checkpoints) && !fs::is_empty(checkpoints);
+  if (resumable && !fs::exists(path_ + "/summary.json"))
+    throw user_error("{}: holds an unfinished run; continue it with --resume, or give another --out", path_);
+}
+
+void RunFolder::begin(bool fresh) {
+  begun_ = true;
+  if (!fresh) return;
+  // The logs are emptied by those who open them; these would stand beside another run's logs.
+  for (const char* name :
+       {"checkpoints", "clients", "tensorboard", "summary.json", "model.safetensors", "report.html"}) {
+    std::error_code error;
+    fs::remove_all(path_ + "/" + name, error);
+    if (error) throw user_error("{}/{}: cannot be removed: {}", path_, name, error.message());
+  }
 }
 
 }  // namespace fedloom

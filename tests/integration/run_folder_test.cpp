@@ -2,6 +2,7 @@
 // unfinished run is worth.
 #include <csignal>
 #include <filesystem>
+#include <map>
 
 #include "tests/support/program.hpp"
 
@@ -64,7 +65,8 @@ TEST_F(RunFolders, AKilledProcessFreesItsFolder) {
   ASSERT_EQ(run->wait().signal, SIGKILL);
   EXPECT_TRUE(fs::exists(out() + "/lock"));
   const std::size_t done = occurrences(out() + "/run.jsonl", "\"event\":\"machine\"");
-  const Ended resumed = finish(run_words(few + Words{"--resume"} + set({fmt::format("rounds={}", done + 5)})));
+  const Ended resumed =
+      finish(run_words(few + Words{"--resume"} + set({fmt::format("rounds={}", done + 5)})));
   EXPECT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_FALSE(fs::exists(out() + "/lock"));
 }
@@ -86,6 +88,62 @@ TEST_F(RunFolders, AnUnfinishedRunInTheDefaultFolderIsNotOverwritten) {
   EXPECT_NE(again.err.find("--out"), std::string::npos) << again.err;
   EXPECT_EQ(contents(chosen + "/events.jsonl"), before);
   EXPECT_FALSE(fs::is_empty(chosen + "/checkpoints"));
+}
+
+// ---- a run that is refused ----
+
+std::map<std::string, std::string> everything_in(const std::string& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    files[entry.path().string()] = entry.is_regular_file() ? contents(entry.path().string()) : "a folder";
+  return files;
+}
+
+// Each is found out at another stage: the data, the components, the endpoint.
+const std::vector<std::pair<const char*, Words>> kRefusals = {
+    {"no data", Words{"run", kSmallJob, "--data-dir", "nowhere"} + set({"data={source: mnist}"})},
+    {"no validation set", Words{"run", kSmallJob} + set({"evaluate.on=validation"})},
+    {"components that do not fit",
+     Words{"run", kSmallJob} + set({"strategy=scaffold", "train.optimizer={name: sgd, momentum: 0.9}"})},
+    {"no clients to serve", Words{"server", kSmallJob} + set({"strategy=centralised"})},
+    {"an address of somebody else", {"server", kSmallJob, "--listen", "tcp://192.0.2.1:1"}},
+    {"no endpoint", {"server", kSmallJob, "--listen", "somewhere"}},
+};
+
+TEST_F(RunFolders, ARefusedRunLeavesAFinishedOneAsItWas) {
+  ASSERT_EQ(finish(Words{"run", kSmallJob, "--quiet", "--out", out()} + kOneWorker +
+                   set({"rounds=3", "checkpoint.every=1", "strategy=scaffold"}))
+                .code,
+            0);
+  const auto before = everything_in(out());
+  ASSERT_TRUE(before.contains(out() + "/report.html"));
+  for (const auto& [what, words] : kRefusals) {
+    EXPECT_EQ(finish(words + Words{"--out", out()}).code, 2) << what;
+    EXPECT_TRUE(everything_in(out()) == before) << what;
+  }
+  // A longer run that goes on from it, and cannot.
+  const Ended longer =
+      finish(Words{"server", kSmallJob, "--resume", "--out", out(), "--listen", "tcp://192.0.2.1:1"} +
+             set({"rounds=9", "strategy=scaffold"}));
+  EXPECT_EQ(longer.code, 2) << longer.err;
+  EXPECT_TRUE(everything_in(out()) == before);
+}
+
+TEST_F(RunFolders, ARefusedRunLeavesNoFolder) {
+  for (const auto& [what, words] : kRefusals) {
+    EXPECT_EQ(finish(words + Words{"--out", folder_ / "new/and/deep"}).code, 2) << what;
+    EXPECT_FALSE(fs::exists(folder_ / "new")) << what;
+  }
+}
+
+// An interrupted run in the folder of a finished one must not be seen beside the other's model and report.
+TEST_F(RunFolders, AFreshRunClearsWhatIsNotItsOwn) {
+  ASSERT_EQ(finish(Words{"run", kSmallJob, "--quiet", "--out", out()} + kOneWorker + set({"rounds=2"})).code,
+            0);
+  const auto run = start(run_words(kEndless));
+  ASSERT_TRUE(wait_for_rounds(out(), 1)) << run->err();
+  for (const char* name : {"summary.json", "model.safetensors", "report.html"})
+    EXPECT_TRUE(eventually([&] { return !fs::exists(out() + "/" + name); })) << name;
 }
 
 }  // namespace

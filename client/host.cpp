@@ -149,7 +149,21 @@ std::optional<SharedVectors> ClientHost::vectors_of(const std::vector<std::strin
   return vectors;
 }
 
+// A deployed client has one task at a time, so a later one proves the earlier settled: lost or accepted while
+// we were away, with a verdict that never reached us. Only the state that this task starts from counts.
+void ClientHost::settle_before(const Task& task) {
+  const auto settled = [&](const TaskId& id) {
+    if (id.client != task.id.client || id.number >= task.id.number) return false;
+    if (world_ && world_->strategy->traits().keeps_client_state && id.number != task.kept_version)
+      world_->store->drop(id.client, id.number);
+    return true;
+  };
+  std::erase_if(held_, [&](const auto& entry) { return settled(entry.first); });
+  std::erase_if(running_, settled);  // what it brings in the end is dropped with its state
+}
+
 void ClientHost::on_task(const Task& task) {
+  if (deployed()) settle_before(task);
   if (running_.contains(task.id)) return;  // asked again after a reconnect; the answer is on its way
   if (const auto done = held_.find(task.id); done != held_.end()) {
     report(task, *done->second);

@@ -37,6 +37,7 @@ class ClientHost {
   void on_welcome(const Welcome& welcome);
   void on_shared(Shared shared);
   void on_task(const Task& task);
+  void settle_before(const Task& task);
   void on_trained(const Task& task, Update update);
   void report(const Task& task, Update update);
   void give_up(const std::string& why);

@@ -299,6 +299,51 @@ TEST(ClientHost, ATaskCancelledWhileItTrainsLeavesNothingBehind) {
   EXPECT_FALSE(world.local->store->load(0, 1).empty());
 }
 
+// Tasks that were lost while a deployed client was away never get a verdict here; the next task settles them.
+TEST(ClientHost, ALaterTaskSettlesTheEarlier) {
+  HostWorld world("scaffold", true);
+  world.welcome();
+  world.share(0);
+  world.say(world.task(3, 1));  // accepted, but the verdict does not arrive
+  world.hear<Update>(1);
+  Task lost = world.task(3, 2);
+  lost.kept_version = 1;
+  world.say(lost);
+  world.hear<Update>(2);
+  EXPECT_FALSE(world.local->store->load(3, 2).empty());
+  Task next = world.task(3, 5);
+  next.kept_version = 1;
+  world.say(next);
+  EXPECT_EQ(world.hear<Update>(3)[2].reason, Reason::none);
+  EXPECT_FALSE(world.local->store->load(3, 1).empty()) << "the state that counts";
+  EXPECT_THROW(world.local->store->load(3, 2), UserError);
+  // The updates are gone, too.
+  world.say(Collect{{{3, 1}, {3, 2}, {3, 5}}});
+  EXPECT_EQ(world.hear<Update>(4)[3].id, (TaskId{3, 5}));
+  world.settle();
+  EXPECT_EQ(world.heard<Update>().size(), 4U);
+}
+
+TEST(ClientHost, ATaskThatStillTrainsWhenALaterComesLeavesNothingBehind) {
+  HostWorld world("scaffold", true);
+  world.welcome();
+  world.share(0);
+  world.gate.close();
+  world.say(world.task(3, 1));
+  world.say(world.task(3, 2));
+  // Messages are read in order: what the host says of this one comes after both tasks.
+  world.say(PartialSum{});
+  ASSERT_TRUE(world.world.wait([&] { return world.said.size() == 1; }));
+  world.gate.open();
+  world.hear<Update>(1);
+  world.settle();
+  world.settle();
+  ASSERT_EQ(world.heard<Update>().size(), 1U);
+  EXPECT_EQ(world.heard<Update>()[0].id, (TaskId{3, 2}));
+  EXPECT_THROW(world.local->store->load(3, 1), UserError);
+  EXPECT_FALSE(world.local->store->load(3, 2).empty());
+}
+
 TEST(ClientHost, AnotherRunStartsAfresh) {
   HostWorld world("fedavg", true);
   world.welcome("run 1");

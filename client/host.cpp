@@ -41,13 +41,15 @@ ClientHost::ClientHost(Channel& channel, Executor& executor, Hello hello, WorldF
       hello_(std::move(hello)),
       make_world_(std::move(make_world)),
       ended_(std::move(ended)),
-      say_(std::move(say)) {
+      say_(std::move(say)),
+      outbox_(channel, executor, [this](std::optional<TaskId> task) { on_no_room(task); }) {
   ChannelHandlers handlers;
   handlers.on_message = [this](PeerId, Message&& message) { on_message(message); };
   handlers.on_peer = [this](PeerId peer, PeerChange change, Reason reason) { on_peer(peer, change, reason); };
   handlers.on_refused = [this](PeerId, Reason reason, const std::string& text) {
     say_(fmt::format("refused ({}): {}", to_string(reason), text));
     if (reason == Reason::version) ended_(text, true);
+    if (reason == Reason::limit) outbox_.on_limit();
   };
   channel_.set_handlers(std::move(handlers));
 }
@@ -58,6 +60,7 @@ void ClientHost::send(const T& value) {
 }
 
 void ClientHost::on_peer(PeerId /*peer*/, PeerChange change, Reason reason) {
+  outbox_.clear();
   if (change == PeerChange::left) {
     if (reason != Reason::none) say_(fmt::format("lost the server ({}); waiting for it", to_string(reason)));
     return;
@@ -202,7 +205,17 @@ void ClientHost::on_trained(const Task& task, Update update) {
 
 void ClientHost::report(const Task& task, Update update) {
   if (task.hold) update.slots.clear();
-  send(update);
+  outbox_.push(encode(update), task.id);
+}
+
+// The server must not wait for what will never come.
+void ClientHost::on_no_room(std::optional<TaskId> task) {
+  if (!task) return give_up("the server has no room for a sum or an evaluation of its clients");
+  Update failed;
+  failed.id = *task;
+  failed.reason = Reason::limit;
+  failed.error = "the server has no room for the update";
+  send(failed);
 }
 
 void ClientHost::on_fold(const Fold& fold) {
@@ -224,7 +237,7 @@ void ClientHost::on_fold(const Fold& fold) {
     answer.number = fold.number;
     answer.terms = fold.terms.size();
     for (const Fold::Slot& slot : fold.slots) answer.units.push_back(units_blob(sum.slots.at(slot.name).sum));
-    return [this, answer = std::move(answer)] { send(answer); };
+    return [this, answer = std::move(answer)] { outbox_.push(encode(answer)); };
   });
 }
 
@@ -245,7 +258,7 @@ void ClientHost::on_verdicts(const Verdicts& verdicts) {
 
 void ClientHost::on_collect(const Collect& collect) {
   for (const TaskId& id : collect.tasks)
-    if (const auto it = held_.find(id); it != held_.end()) send(*it->second);
+    if (const auto it = held_.find(id); it != held_.end()) outbox_.push(encode(*it->second), id);
 }
 
 void ClientHost::on_evaluate(const EvaluateClients& request) {
@@ -269,7 +282,7 @@ void ClientHost::on_evaluate(const EvaluateClients& request) {
       return [this, result, failure, answer, left] {
         if (!failure.empty()) say_(fmt::format("evaluation of client {}: {}", result.client, failure));
         answer->results.push_back(result);
-        if (--*left == 0) send(*answer);
+        if (--*left == 0) outbox_.push(encode(*answer));
       };
     });
 }

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 
+#include "client/outbox.hpp"
 #include "client/task_pool.hpp"
 #include "core/messages.hpp"
 #include "transport/channel.hpp"
@@ -40,6 +41,7 @@ class ClientHost {
   void settle_before(const Task& task);
   void on_trained(const Task& task, Update update);
   void report(const Task& task, Update update);
+  void on_no_room(std::optional<TaskId> task);
   void give_up(const std::string& why);
   void on_fold(const Fold& fold);
   void on_verdicts(const Verdicts& verdicts);
@@ -55,6 +57,7 @@ class ClientHost {
   WorldFactory make_world_;
   Ended ended_;
   Say say_;
+  Outbox outbox_;
 
   std::string run_;
   std::string last_failure_;

@@ -51,10 +51,11 @@ class GatedDescent : public PlainDescent {
 
 class HostWorld {
  public:
-  explicit HostWorld(const std::string& algorithm = "fedavg", bool deployed = false)
-      : local(quadratic_world(algorithm, "{}", 3, kSizes)), server_(world.server()) {
+  explicit HostWorld(const std::string& algorithm = "fedavg", bool deployed = false,
+                     const ChannelOptions& servers = {}, const ChannelOptions& own = {})
+      : local(quadratic_world(algorithm, "{}", 3, kSizes)), server_(world.server(servers)) {
     local->make_optimizer = [this] { return std::make_unique<GatedDescent>(gate); };
-    node_ = world.client("inproc://test");
+    node_ = world.client("inproc://test", own);
     Hello hello;
     hello.name = "host";
     hello.capacity = 2;
@@ -358,6 +359,36 @@ TEST(ClientHost, AnotherRunStartsAfresh) {
   EXPECT_EQ(world.worlds, 2);
   EXPECT_FALSE(same_floats(updates[1], updates[0]));
   EXPECT_TRUE(same_floats(updates[1], world.expected(world.task(3, 1), -2.0F)));
+}
+
+// SCAFFOLD's updates have two tensors.
+TEST(ClientHost, AnUpdateThatTheServerDoesNotTakeIsReportedAsFailed) {
+  ChannelOptions one_tensor;
+  one_tensor.max_blobs = 1;
+  HostWorld world("scaffold", true, one_tensor);
+  world.welcome();
+  world.share(0);
+  world.say(world.task(3, 1));
+  const Update update = world.hear<Update>(1)[0];
+  EXPECT_EQ(update.id, (TaskId{3, 1}));
+  EXPECT_EQ(update.reason, Reason::limit);
+  EXPECT_TRUE(update.slots.empty());
+}
+
+TEST(ClientHost, CollectedUpdatesOverrunNoQueue) {
+  ChannelOptions narrow;
+  narrow.max_queue_messages = 1;
+  HostWorld world("fedavg", false, {}, narrow);
+  world.welcome();
+  world.share(0);
+  for (const ClientId client : {0U, 1U, 3U, 4U}) world.say(world.task(client, 1, true));
+  world.hear<Update>(4);
+  world.say(Collect{{{0, 1}, {1, 1}, {3, 1}, {4, 1}}});
+  const auto updates = world.hear<Update>(8);
+  for (std::size_t i = 4; i < 8; ++i) {
+    EXPECT_EQ(updates[i].reason, Reason::none);
+    EXPECT_EQ(updates[i].slots.size(), 1U);
+  }
 }
 
 TEST(ClientHost, EvaluatesClients) {

@@ -134,7 +134,6 @@ void Session::make_sinks() {
   progress.rounds = config_.rounds;
   progress.target_accuracy = target;
   progress.folder = folder_;
-  progress.report = options_.report ? folder_ + "/report.html" : "";
   progress.quiet = options_.quiet;
   progress_ = std::make_unique<ProgressSink>(
       progress, [](std::string_view text) { (void)!::write(2, text.data(), text.size()); },
@@ -354,7 +353,10 @@ RunResult Session::conclude(bool complete) {
   s.version = kVersion;
   s.cpu = cpu_name();
   if (complete) write_summary(folder_ + "/summary.json", s);
-  if (options_.report && complete) write_report({folder_}, folder_ + "/report.html");
+  if (options_.report && complete) {
+    write_report({folder_}, folder_ + "/report.html");
+    progress_->wrote_report(folder_ + "/report.html");
+  }
   progress_->finish();
   return result;
 }

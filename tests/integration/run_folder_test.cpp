@@ -146,5 +146,22 @@ TEST_F(RunFolders, AFreshRunClearsWhatIsNotItsOwn) {
     EXPECT_TRUE(eventually([&] { return !fs::exists(out() + "/" + name); })) << name;
 }
 
+// ---- what the end names ----
+
+TEST_F(RunFolders, TheClosingLinesNameOnlyAReportThatIsThere) {
+  const auto run = start(Words{"run", kSmallJob, "--out", out()} + kOneWorker + kEndless);
+  ASSERT_TRUE(wait_for_rounds(out(), 1)) << run->err();
+  run->signal(SIGINT);
+  const Ended stopped = run->wait();
+  EXPECT_EQ(stopped.code, 130);
+  EXPECT_NE(stopped.err.find("--resume goes on"), std::string::npos) << stopped.err;
+  EXPECT_EQ(stopped.err.find("report.html"), std::string::npos) << stopped.err;
+
+  const Ended whole =
+      finish(Words{"run", kSmallJob, "--out", folder_ / "whole"} + kOneWorker + set({"rounds=2"}));
+  EXPECT_NE(whole.err.find(folder_ / "whole/report.html"), std::string::npos) << whole.err;
+  EXPECT_TRUE(fs::exists(folder_ / "whole/report.html"));
+}
+
 }  // namespace
 }  // namespace fedloom::testing

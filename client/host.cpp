@@ -63,6 +63,7 @@ void ClientHost::on_peer(PeerId /*peer*/, PeerChange change, Reason reason) {
   outbox_.clear();
   if (change == PeerChange::left) {
     if (reason != Reason::none) say_(fmt::format("lost the server ({}); waiting for it", to_string(reason)));
+    hooks_.lost();
     return;
   }
   // A server that is new to us, or came back, must send shared vectors again: it does not know what we have.
@@ -103,7 +104,7 @@ void ClientHost::on_message(const Message& message) {
 }
 
 void ClientHost::on_welcome(const Welcome& welcome) {
-  if (world_ && run_ == welcome.run) return;  // reconnected to the same run: all is as it was
+  if (world_ && run_ == welcome.run) return hooks_.joined();  // the same run again: all is as it was
   try {
     pool_.reset();
     held_.clear();
@@ -124,7 +125,10 @@ void ClientHost::on_welcome(const Welcome& welcome) {
     return give_up(text);
   }
   run_ = welcome.run;
+  hooks_.joined();
 }
+
+void ClientHost::leave(const std::string& why) { send(Goodbye{why, false}); }
 
 // There is no going on: the server and whoever started us hear why.
 void ClientHost::give_up(const std::string& why) {
@@ -182,15 +186,17 @@ void ClientHost::on_task(const Task& task) {
     return;
   }
   running_.insert(task.id);
-  pool_->submit([this, task, vectors = std::move(*vectors)](LocalTrainer& trainer) -> Executor::Task {
+  const Tick begin = executor_.now();
+  pool_->submit([this, task, begin, vectors = std::move(*vectors)](LocalTrainer& trainer) -> Executor::Task {
     auto update = std::make_shared<Update>(trainer.run(task, vectors));
-    return [this, task, update, world = world_] {
-      if (world == world_) on_trained(task, std::move(*update));  // else it is of a run before this one
+    return [this, task, begin, update, world = world_] {
+      if (world != world_) return;  // it is of a run before this one
+      on_trained(task, std::move(*update), executor_.now() - begin);
     };
   });
 }
 
-void ClientHost::on_trained(const Task& task, Update update) {
+void ClientHost::on_trained(const Task& task, Update update, Tick took) {
   // The verdict came while it was training: nobody waits for the update, nor for the state it proposed.
   if (running_.erase(task.id) == 0) {
     if (world_->strategy->traits().keeps_client_state) world_->store->drop(task.id.client, task.id.number);
@@ -199,6 +205,7 @@ void ClientHost::on_trained(const Task& task, Update update) {
   // A mistake in the experiment fails every task alike: we say it once, the server hears of each.
   if (update.reason == Reason::failed && std::exchange(last_failure_, update.error) != update.error)
     say_(fmt::format("task {} of client {}: {}", task.id.number, task.id.client, update.error));
+  if (update.reason == Reason::none) hooks_.trained(task, update, took);
   if (task.hold || deployed()) held_[task.id] = std::make_shared<const Update>(update);
   report(task, std::move(update));
 }

@@ -27,9 +27,22 @@ class ClientHost {
   /// Something a person may want to read.
   using Say = std::function<void(const std::string& text)>;
 
+  /// What goes on, for whoever shows it. All on the executor's thread.
+  struct Hooks {
+    std::function<void()> joined = [] {};  // a server took us in, the first or again
+    std::function<void()> lost = [] {};    // the connection is gone
+    /// A task was done; `took` includes the wait for a thread.
+    std::function<void(const Task&, const Update&, Tick took)> trained = [](const Task&, const Update&,
+                                                                            Tick) {};
+  };
+
   /// `hello` is what the server is told; hello.capacity is the number of training threads.
   ClientHost(Channel& channel, Executor& executor, Hello hello, WorldFactory make_world, Ended ended,
              Say say);
+
+  void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
+  /// Tells the server that this peer goes; whoever calls it closes the channel.
+  void leave(const std::string& why);
 
  private:
   bool deployed() const { return hello_.client.has_value(); }
@@ -39,7 +52,7 @@ class ClientHost {
   void on_shared(Shared shared);
   void on_task(const Task& task);
   void settle_before(const Task& task);
-  void on_trained(const Task& task, Update update);
+  void on_trained(const Task& task, Update update, Tick took);
   void report(const Task& task, Update update);
   void on_no_room(std::optional<TaskId> task);
   void give_up(const std::string& why);
@@ -57,6 +70,7 @@ class ClientHost {
   WorldFactory make_world_;
   Ended ended_;
   Say say_;
+  Hooks hooks_;
   Outbox outbox_;
 
   std::string run_;

@@ -41,13 +41,15 @@ ClientHost::ClientHost(Channel& channel, Executor& executor, Hello hello, WorldF
       hello_(std::move(hello)),
       make_world_(std::move(make_world)),
       ended_(std::move(ended)),
-      say_(std::move(say)) {
+      say_(std::move(say)),
+      outbox_(channel, executor, [this](std::optional<TaskId> task) { on_no_room(task); }) {
   ChannelHandlers handlers;
   handlers.on_message = [this](PeerId, Message&& message) { on_message(message); };
   handlers.on_peer = [this](PeerId peer, PeerChange change, Reason reason) { on_peer(peer, change, reason); };
   handlers.on_refused = [this](PeerId, Reason reason, const std::string& text) {
     say_(fmt::format("refused ({}): {}", to_string(reason), text));
     if (reason == Reason::version) ended_(text, true);
+    if (reason == Reason::limit) outbox_.on_limit();
   };
   channel_.set_handlers(std::move(handlers));
 }
@@ -58,8 +60,10 @@ void ClientHost::send(const T& value) {
 }
 
 void ClientHost::on_peer(PeerId /*peer*/, PeerChange change, Reason reason) {
+  outbox_.clear();
   if (change == PeerChange::left) {
     if (reason != Reason::none) say_(fmt::format("lost the server ({}); waiting for it", to_string(reason)));
+    hooks_.lost();
     return;
   }
   // A server that is new to us, or came back, must send shared vectors again: it does not know what we have.
@@ -100,7 +104,7 @@ void ClientHost::on_message(const Message& message) {
 }
 
 void ClientHost::on_welcome(const Welcome& welcome) {
-  if (world_ && run_ == welcome.run) return;  // reconnected to the same run: all is as it was
+  if (world_ && run_ == welcome.run) return hooks_.joined();  // the same run again: all is as it was
   try {
     pool_.reset();
     held_.clear();
@@ -121,7 +125,10 @@ void ClientHost::on_welcome(const Welcome& welcome) {
     return give_up(text);
   }
   run_ = welcome.run;
+  hooks_.joined();
 }
+
+void ClientHost::leave(const std::string& why) { send(Goodbye{why, false}); }
 
 // There is no going on: the server and whoever started us hear why.
 void ClientHost::give_up(const std::string& why) {
@@ -149,7 +156,21 @@ std::optional<SharedVectors> ClientHost::vectors_of(const std::vector<std::strin
   return vectors;
 }
 
+// A deployed client has one task at a time, so a later one proves the earlier settled: lost or accepted while
+// we were away, with a verdict that never reached us. Only the state that this task starts from counts.
+void ClientHost::settle_before(const Task& task) {
+  const auto settled = [&](const TaskId& id) {
+    if (id.client != task.id.client || id.number >= task.id.number) return false;
+    if (world_ && world_->strategy->traits().keeps_client_state && id.number != task.kept_version)
+      world_->store->drop(id.client, id.number);
+    return true;
+  };
+  std::erase_if(held_, [&](const auto& entry) { return settled(entry.first); });
+  std::erase_if(running_, settled);  // what it brings in the end is dropped with its state
+}
+
 void ClientHost::on_task(const Task& task) {
+  if (deployed()) settle_before(task);
   if (running_.contains(task.id)) return;  // asked again after a reconnect; the answer is on its way
   if (const auto done = held_.find(task.id); done != held_.end()) {
     report(task, *done->second);
@@ -165,15 +186,17 @@ void ClientHost::on_task(const Task& task) {
     return;
   }
   running_.insert(task.id);
-  pool_->submit([this, task, vectors = std::move(*vectors)](LocalTrainer& trainer) -> Executor::Task {
+  const Tick begin = executor_.now();
+  pool_->submit([this, task, begin, vectors = std::move(*vectors)](LocalTrainer& trainer) -> Executor::Task {
     auto update = std::make_shared<Update>(trainer.run(task, vectors));
-    return [this, task, update, world = world_] {
-      if (world == world_) on_trained(task, std::move(*update));  // else it is of a run before this one
+    return [this, task, begin, update, world = world_] {
+      if (world != world_) return;  // it is of a run before this one
+      on_trained(task, std::move(*update), executor_.now() - begin);
     };
   });
 }
 
-void ClientHost::on_trained(const Task& task, Update update) {
+void ClientHost::on_trained(const Task& task, Update update, Tick took) {
   // The verdict came while it was training: nobody waits for the update, nor for the state it proposed.
   if (running_.erase(task.id) == 0) {
     if (world_->strategy->traits().keeps_client_state) world_->store->drop(task.id.client, task.id.number);
@@ -182,13 +205,24 @@ void ClientHost::on_trained(const Task& task, Update update) {
   // A mistake in the experiment fails every task alike: we say it once, the server hears of each.
   if (update.reason == Reason::failed && std::exchange(last_failure_, update.error) != update.error)
     say_(fmt::format("task {} of client {}: {}", task.id.number, task.id.client, update.error));
+  if (update.reason == Reason::none) hooks_.trained(task, update, took);
   if (task.hold || deployed()) held_[task.id] = std::make_shared<const Update>(update);
   report(task, std::move(update));
 }
 
 void ClientHost::report(const Task& task, Update update) {
   if (task.hold) update.slots.clear();
-  send(update);
+  outbox_.push(encode(update), task.id);
+}
+
+// The server must not wait for what will never come.
+void ClientHost::on_no_room(std::optional<TaskId> task) {
+  if (!task) return give_up("the server has no room for a sum or an evaluation of its clients");
+  Update failed;
+  failed.id = *task;
+  failed.reason = Reason::limit;
+  failed.error = "the server has no room for the update";
+  send(failed);
 }
 
 void ClientHost::on_fold(const Fold& fold) {
@@ -210,7 +244,7 @@ void ClientHost::on_fold(const Fold& fold) {
     answer.number = fold.number;
     answer.terms = fold.terms.size();
     for (const Fold::Slot& slot : fold.slots) answer.units.push_back(units_blob(sum.slots.at(slot.name).sum));
-    return [this, answer = std::move(answer)] { send(answer); };
+    return [this, answer = std::move(answer)] { outbox_.push(encode(answer)); };
   });
 }
 
@@ -231,7 +265,7 @@ void ClientHost::on_verdicts(const Verdicts& verdicts) {
 
 void ClientHost::on_collect(const Collect& collect) {
   for (const TaskId& id : collect.tasks)
-    if (const auto it = held_.find(id); it != held_.end()) send(*it->second);
+    if (const auto it = held_.find(id); it != held_.end()) outbox_.push(encode(*it->second), id);
 }
 
 void ClientHost::on_evaluate(const EvaluateClients& request) {
@@ -255,7 +289,7 @@ void ClientHost::on_evaluate(const EvaluateClients& request) {
       return [this, result, failure, answer, left] {
         if (!failure.empty()) say_(fmt::format("evaluation of client {}: {}", result.client, failure));
         answer->results.push_back(result);
-        if (--*left == 0) send(*answer);
+        if (--*left == 0) outbox_.push(encode(*answer));
       };
     });
 }

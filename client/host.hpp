@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 
+#include "client/outbox.hpp"
 #include "client/task_pool.hpp"
 #include "core/messages.hpp"
 #include "transport/channel.hpp"
@@ -26,9 +27,22 @@ class ClientHost {
   /// Something a person may want to read.
   using Say = std::function<void(const std::string& text)>;
 
+  /// What goes on, for whoever shows it. All on the executor's thread.
+  struct Hooks {
+    std::function<void()> joined = [] {};  // a server took us in, the first or again
+    std::function<void()> lost = [] {};    // the connection is gone
+    /// A task was done; `took` includes the wait for a thread.
+    std::function<void(const Task&, const Update&, Tick took)> trained = [](const Task&, const Update&,
+                                                                            Tick) {};
+  };
+
   /// `hello` is what the server is told; hello.capacity is the number of training threads.
   ClientHost(Channel& channel, Executor& executor, Hello hello, WorldFactory make_world, Ended ended,
              Say say);
+
+  void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
+  /// Tells the server that this peer goes; whoever calls it closes the channel.
+  void leave(const std::string& why);
 
  private:
   bool deployed() const { return hello_.client.has_value(); }
@@ -37,8 +51,10 @@ class ClientHost {
   void on_welcome(const Welcome& welcome);
   void on_shared(Shared shared);
   void on_task(const Task& task);
-  void on_trained(const Task& task, Update update);
+  void settle_before(const Task& task);
+  void on_trained(const Task& task, Update update, Tick took);
   void report(const Task& task, Update update);
+  void on_no_room(std::optional<TaskId> task);
   void give_up(const std::string& why);
   void on_fold(const Fold& fold);
   void on_verdicts(const Verdicts& verdicts);
@@ -54,6 +70,8 @@ class ClientHost {
   WorldFactory make_world_;
   Ended ended_;
   Say say_;
+  Hooks hooks_;
+  Outbox outbox_;
 
   std::string run_;
   std::string last_failure_;

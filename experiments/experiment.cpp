@@ -1,6 +1,7 @@
 // Reading experiments, and writing them out with every default.
 #include "experiments/experiment.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "algorithms/algorithm.hpp"
@@ -37,6 +38,30 @@ Experiment read(const ConfigNode& root) {
   return experiment;
 }
 
+// A name is a folder below runs/, so it must not lead elsewhere.
+bool may_be_in_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+         c == '-';
+}
+
+void check_name(const ConfigNode& node, const std::string& name) {
+  if (!node.present() || name.empty()) return;
+  if (name.starts_with('.') || !std::all_of(name.begin(), name.end(), may_be_in_name))
+    node.fail(
+        fmt::format("'{}' cannot be the name of a run folder; use letters, digits, '.', '_' and '-', and no "
+                    "'.' in front",
+                    name));
+}
+
+// What is left out is the file's name, whatever that is.
+std::string name_of(const std::string& file) {
+  std::string name = std::filesystem::path(file).stem().string();
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !may_be_in_name(c); }, '-');
+  if (name.starts_with('.')) name.front() = '-';
+  return name;
+}
+
 }  // namespace
 
 Experiment load_experiment(const std::string& file, const std::vector<std::string>& overrides) {
@@ -46,7 +71,8 @@ Experiment load_experiment(const std::string& file, const std::vector<std::strin
   for (const std::string& assignment : overrides) root = root.with_override(assignment);
   Experiment experiment = read(root);
   experiment.folder = std::filesystem::absolute(file).parent_path().string();
-  if (experiment.config.name.empty()) experiment.config.name = std::filesystem::path(file).stem().string();
+  check_name(root.child("name"), experiment.config.name);
+  if (experiment.config.name.empty()) experiment.config.name = name_of(file);
   for (std::string& plugin : experiment.config.plugins) {
     plugin = (std::filesystem::path(experiment.folder) / plugin).lexically_normal().string();
     load_plugin(plugin);

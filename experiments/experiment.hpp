@@ -137,7 +137,7 @@ struct ExperimentConfig {
 
   template <class Visitor>
   void visit(Visitor& v) {
-    v("name", name, "name of the experiment; left out: the file's");
+    v("name", name, "name of the experiment and of its folder below runs/; left out: the file's");
     v("seed", seed, "all randomness follows from it");
     v.alias("comm_round", "rounds");
     v.alias("num_rounds", "rounds");

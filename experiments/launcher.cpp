@@ -34,7 +34,8 @@ WorkerLauncher::WorkerLauncher(std::vector<std::string> arguments, std::size_t c
 WorkerLauncher::~WorkerLauncher() {
   // Workers that were told goodbye leave by themselves; two seconds are plenty.
   for (int tries = 0; tries < 200; ++tries) {
-    std::erase_if(processes_, [](pid_t process) { return waitpid(process, nullptr, WNOHANG) == process; });
+    // Gone is also what is no child of ours any more.
+    std::erase_if(processes_, [](pid_t process) { return waitpid(process, nullptr, WNOHANG) != 0; });
     if (processes_.empty()) return;
     if (tries == 0 && !ending_)
       for (const pid_t process : processes_) kill(process, SIGTERM);
@@ -66,18 +67,21 @@ pid_t WorkerLauncher::start() const {
 
 void WorkerLauncher::watch(const Died& died) {
   if (ending_) return;
-  for (pid_t& process : processes_) {
+  const std::size_t patience = 4 * processes_.size() + 4;
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
     int status = 0;
+    const pid_t process = processes_[i];
     if (waitpid(process, &status, WNOHANG) != process) continue;
+    // At once, whatever is thrown below: from here on its number may be somebody else's.
+    const auto place = processes_.erase(processes_.begin() + static_cast<std::ptrdiff_t>(i));
     const std::string how = how_it_ended(status);
     died(process, how);
     // Exit code 2 is a user error that the worker has already explained: doing it again helps nobody.
     if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
       throw user_error("a worker could not start (see above)");
-    const std::size_t patience = 4 * processes_.size() + 4;
     if (++deaths_ > patience)
       throw user_error("workers keep dying ({} in one round); the last one: {}", deaths_, how);
-    process = start();
+    processes_.insert(place, start());
   }
 }
 

@@ -2,6 +2,7 @@
 // differ in whose data they hold and where kept state lives.
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include <spdlog/spdlog.h>
@@ -9,7 +10,9 @@
 
 #include "client/host.hpp"
 #include "core/version.hpp"
+#include "experiments/client_console.hpp"
 #include "experiments/run.hpp"
+#include "experiments/signals.hpp"
 #include "experiments/wiring.hpp"
 #include "transport/asio_executor.hpp"
 
@@ -17,20 +20,51 @@ namespace fedloom {
 
 namespace {
 
-// Serves until goodbye; 0 when the run ended well, 1 when the server reported a failure.
-int serve(Channel& channel, AsioExecutor& executor, const Hello& hello, ClientHost::WorldFactory make_world) {
+// As the shell expects of a program stopped by Ctrl-C.
+constexpr int kInterruptedCode = 130;
+
+// Serves until goodbye; 0 when the run ended well, 1 when the server reported a failure. A deployed client
+// (with or without a console) says goodbye when a signal asks it to.
+int serve(Channel& channel, AsioExecutor& executor, const Hello& hello, ClientHost::WorldFactory make_world,
+          ClientConsole* console = nullptr) {
   int code = 0;
   ClientHost host(
       channel, executor, hello, std::move(make_world),
       [&](const std::string& reason, bool failed) {
         if (failed) spdlog::error("{}: {}", hello.name, reason);
+        if (!failed && console != nullptr) console->ended(reason);
         code = failed ? 1 : 0;
         executor.stop();
       },
       [&](const std::string& text) { spdlog::warn("{}: {}", hello.name, text); });
+  std::unique_ptr<AsioExecutor::Watch> signals;
+  if (hello.client)
+    signals = executor.watch(listen_by_descriptor(), [&] {
+      host.leave("stopped by a signal");
+      if (console != nullptr) console->ended("stopped by a signal");
+      code = kInterruptedCode;
+      executor.stop();
+    });
+  if (console != nullptr) {
+    ClientHost::Hooks hooks;
+    hooks.joined = [&] { console->joined(*hello.client, hello.examples); };
+    hooks.lost = [&] { console->connecting(); };
+    hooks.trained = [&](const Task& task, const Update& update, Tick took) {
+      console->trained(task, update, took);
+    };
+    host.set_hooks(std::move(hooks));
+    console->connecting();
+  }
   executor.run();
   channel.close();
+  // Training at hand may take hours and nobody waits for it; kept state is on disk whole or not at all.
+  if (code == kInterruptedCode) _exit(code);
   return code;
+}
+
+void print_line(std::string_view line) {
+  const std::string text = fmt::format("{}\n", line);
+  (void)!::write(2, text.data(), text.size());
 }
 
 }  // namespace
@@ -87,13 +121,18 @@ int run_client(const ClientOptions& options) {
   channel_options.heartbeat_interval = deploy.heartbeat.nanoseconds;
   channel_options.heartbeat_timeout = deploy.heartbeat_timeout.nanoseconds;
   const auto channel = make_client_channel(options.connect, executor, channel_options);
-  return serve(*channel, executor, hello, [&](const std::string& text) {
+  std::optional<ClientConsole> console;
+  if (!options.quiet)
+    console.emplace(executor, options.connect, print_line,
+                    [&options] { return why_unreachable(options.connect); });
+  const auto make = [&](const std::string& text) {
     ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
     if (options.own_data.empty() && config.evaluate.clients > 0 && experiment.config.evaluate.clients == 0)
       data = load_partition(config);
     return make_world(config, build_components(config, data, 1e9),
                       std::make_shared<DiskClientStore>(options.state_dir));
-  });
+  };
+  return serve(*channel, executor, hello, make, console ? &*console : nullptr);
 }
 
 }  // namespace fedloom

@@ -17,6 +17,7 @@
 #include "experiments/launcher.hpp"
 #include "experiments/partition_json.hpp"
 #include "experiments/report/report.hpp"
+#include "experiments/run_folder.hpp"
 #include "experiments/run_plan.hpp"
 #include "experiments/signals.hpp"
 #include "experiments/sinks/progress.hpp"
@@ -39,13 +40,12 @@ constexpr Tick kFarewell = 5 * kSecond;  // for peers to hear goodbye and leave
 class Session {
  public:
   Session(const Experiment& experiment, const RunOptions& options)
-      : config_(experiment.config), options_(options), folder_(choose_folder()) {}
+      : config_(experiment.config), options_(options), folder_(choose_folder()), run_folder_(folder_) {}
 
   RunResult run();
 
  private:
   std::string choose_folder() const { return options_.out.empty() ? "runs/" + config_.name : options_.out; }
-  void prepare_folder();
   void load_checkpoint();
   std::optional<RunResult> finished_before();
   void make_sinks();
@@ -60,6 +60,7 @@ class Session {
   ExperimentConfig config_;
   RunOptions options_;
   std::string folder_;
+  RunFolder run_folder_;
   AsioExecutor executor_;
   Components parts_;
   std::optional<CheckpointFolder> checkpoints_;
@@ -78,28 +79,11 @@ class Session {
   std::map<std::string, std::uint64_t> peaks_;
 };
 
-void Session::prepare_folder() {
-  const bool used = fs::exists(folder_ + "/events.jsonl");
-  if (used && !options_.resume) {
-    const bool finished = fs::exists(folder_ + "/summary.json");
-    const bool resumable = fs::exists(folder_ + "/checkpoints") && !fs::is_empty(folder_ + "/checkpoints");
-    if (resumable && !finished && !options_.out.empty())
-      throw user_error("{}: holds an unfinished run; continue it with --resume, or give another --out",
-                       folder_);
-    fs::remove_all(folder_ + "/checkpoints");
-    fs::remove_all(folder_ + "/clients");
-    fs::remove_all(folder_ + "/tensorboard");
-    fs::remove(folder_ + "/summary.json");
-  }
-  std::error_code error;
-  fs::create_directories(folder_, error);
-  if (error) throw user_error("{}: cannot be made: {}", folder_, error.message());
-  checkpoints_.emplace(folder_ + "/checkpoints", config_.checkpoint.keep);
-}
-
 void Session::load_checkpoint() {
   if (!options_.resume) return;
-  loaded_ = checkpoints_->newest(parts_.model->layout());
+  const std::string checkpoints = folder_ + "/checkpoints";
+  if (fs::exists(checkpoints))
+    loaded_ = CheckpointFolder(checkpoints, config_.checkpoint.keep).newest(parts_.model->layout());
   // Without a checkpoint the run begins again, but not over the folder of another experiment.
   const std::string resolved = folder_ + "/resolved.yaml";
   std::optional<std::uint64_t> theirs;
@@ -129,10 +113,7 @@ std::optional<RunResult> Session::finished_before() {
   const EvaluateConfig& evaluate = config_.evaluate;
   const bool at_target = summary.reason == "target" && evaluate.stop_at_target &&
                          summary.target_accuracy == std::optional(evaluate.target_accuracy);
-  if (loaded_->checkpoint.state.windows < config_.rounds && !at_target) {
-    fs::remove(file);  // of a shorter run; this one is unfinished until it writes its own
-    return std::nullopt;
-  }
+  if (loaded_->checkpoint.state.windows < config_.rounds && !at_target) return std::nullopt;
   if (!options_.quiet)
     fmt::print(
         stderr,
@@ -153,7 +134,6 @@ void Session::make_sinks() {
   progress.rounds = config_.rounds;
   progress.target_accuracy = target;
   progress.folder = folder_;
-  progress.report = options_.report ? folder_ + "/report.html" : "";
   progress.quiet = options_.quiet;
   progress_ = std::make_unique<ProgressSink>(
       progress, [](std::string_view text) { (void)!::write(2, text.data(), text.size()); },
@@ -302,7 +282,8 @@ DriverParts Session::driver_parts() {
 }
 
 RunResult Session::run() {
-  prepare_folder();
+  // Whatever may refuse the run comes first: until begin() the folder stays as it was.
+  if (!options_.resume) run_folder_.expect_no_unfinished_run();
   parts_ = build_components(config_, options_.data_dir, options_.deployed ? 1e9 : 1.0,
                             server_holder(config_, options_.deployed));
   if (options_.deployed && parts_.strategy->traits().pools_data)
@@ -311,8 +292,11 @@ RunResult Session::run() {
         config_.strategy.name);
   load_checkpoint();
   if (auto finished = finished_before()) return *std::move(finished);
-  make_channel();  // it may be refused, and then the folder is as it was
+  make_channel();
+  run_folder_.begin(!options_.resume);
+  checkpoints_.emplace(folder_ + "/checkpoints", config_.checkpoint.keep);
   make_sinks();
+  fs::remove(folder_ + "/summary.json");  // of a shorter run; this one has none until it ends
   write_file_atomically(folder_ + "/resolved.yaml", resolved_yaml(config_), false);
   write_file_atomically(folder_ + "/partition.json", partition_json(summarize(*parts_.data, 200)), false);
   evaluator_ = std::make_unique<Evaluator>(parts_.model, std::max(1U, std::thread::hardware_concurrency()));
@@ -369,7 +353,10 @@ RunResult Session::conclude(bool complete) {
   s.version = kVersion;
   s.cpu = cpu_name();
   if (complete) write_summary(folder_ + "/summary.json", s);
-  if (options_.report && complete) write_report({folder_}, folder_ + "/report.html");
+  if (options_.report && complete) {
+    write_report({folder_}, folder_ + "/report.html");
+    progress_->wrote_report(folder_ + "/report.html");
+  }
   progress_->finish();
   return result;
 }

@@ -46,6 +46,7 @@ struct ClientOptions {
   std::string experiment;  // the experiment file, for data and timeouts
   std::vector<std::string> overrides;
   std::size_t threads = 1;
+  bool quiet = false;
 };
 
 /// One deployed client. Returns the process's exit code.

@@ -5,6 +5,7 @@
 
 #include "transport/bounded_archive.hpp"
 #include "transport/channel.hpp"
+#include "transport/printable.hpp"
 
 namespace fedloom {
 
@@ -82,6 +83,12 @@ std::vector<Payload> detach(const Message& message, const std::vector<PayloadHea
   return payloads;
 }
 
+// What peers say for people is shown on terminals and written to logs.
+constexpr std::size_t kNameCharacters = 200;
+constexpr std::size_t kSentenceCharacters = 1000;
+
+void make_printable(std::string& text, std::size_t characters) { text = printable(text, characters); }
+
 // Enumerators are numbered from 0 without gaps.
 template <class Enum>
 void expect_known(Enum value, Enum last) {
@@ -111,6 +118,7 @@ void unpack(const Message& message, Fields&... fields) {
 void fill(const Message& message, Hello& v) {
   expect_no_blobs(message);
   unpack(message, v.name, v.build, v.cpu, v.capacity, v.client, v.examples, v.process);
+  for (std::string* text : {&v.name, &v.build, &v.cpu}) make_printable(*text, kNameCharacters);
 }
 
 void fill(const Message& message, Welcome& v) {
@@ -134,6 +142,7 @@ void fill(const Message& message, Update& v) {
   unpack(message, v.id, v.reason, v.error, v.examples, v.steps, v.loss_sum, v.loss_count, v.scalars,
          v.reports);
   expect_known(v.reason, Reason::limit);
+  make_printable(v.error, kSentenceCharacters);
   if (message.blobs.empty()) return;
   std::vector<PayloadHead> slots;
   for (const SlotReport& report : v.reports) {
@@ -184,6 +193,7 @@ void fill(const Message& message, ClientEvaluations& v) {
 void fill(const Message& message, Goodbye& v) {
   expect_no_blobs(message);
   unpack(message, v.reason, v.failed);
+  make_printable(v.reason, kSentenceCharacters);
 }
 
 template <class T>

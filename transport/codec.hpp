@@ -43,7 +43,8 @@ Message encode(const EvaluateClients& value);
 Message encode(const ClientEvaluations& value);
 Message encode(const Goodbye& value);
 
-/// The value, or nothing when the message is of another type or malformed.
+/// The value, or nothing when the message is of another type or malformed. Names and sentences for people
+/// (of Hello, Update and Goodbye) come out printable and cut to a length that can be read.
 template <class T>
 std::optional<T> decode(const Message& message);
 

@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstring>
 
+#include "transport/printable.hpp"
+
 #if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
 #include <xxh_x86dispatch.h>  // the widest vectors of the machine it runs on: three times the plain build
 #else
@@ -144,10 +146,7 @@ Reason parse(std::span<const std::byte> body, Notice& notice, std::string& text)
     return Reason::malformed;
   }
   notice.reason = static_cast<Reason>(take<std::uint8_t>(body, 0));
-  notice.text.assign(reinterpret_cast<const char*>(body.data()) + 1, body.size() - 1);
-  // It is shown on terminals and written to logs.
-  for (char& c : notice.text)
-    if (c < ' ' || c > '~') c = '?';
+  notice.text = printable({reinterpret_cast<const char*>(body.data()) + 1, body.size() - 1}, kMaxNoticeBytes);
   return Reason::none;
 }
 

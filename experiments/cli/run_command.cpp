@@ -106,6 +106,8 @@ void add_client_command(CLI::App& app, Action& action) {
   command->add_option("--set", a->overrides, "change a key of the experiment (repeatable)")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+  command->add_flag("--quiet", a->quiet, "print nothing but warnings and errors");
+  command->footer("Ctrl-C and SIGTERM say goodbye to the server and exit with code 130.");
   command->callback([&action, a] {
     action = [a] {
       if (a->data_dir.empty()) a->data_dir = default_data_dir();

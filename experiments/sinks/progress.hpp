@@ -18,10 +18,9 @@ namespace fedloom {
 struct ProgressOptions {
   std::uint64_t rounds = 0;               // planned; 0: not known, so no bar and no ETA
   std::optional<double> target_accuracy;  // share in (0, 1]
-  std::string folder;  // run folder and report as the closing block names them; "": left out
-  std::string report;
-  bool quiet = false;  // say nothing at all
-  bool live = false;   // redraw one line in place; false: plain lines
+  std::string folder;                     // run folder as the closing block names it; "": left out
+  bool quiet = false;                     // say nothing at all
+  bool live = false;                      // redraw one line in place; false: plain lines
   bool color = false;
   bool unicode = false;
   std::function<int()> width = [] { return 80; };  // columns, asked for at every redraw
@@ -39,6 +38,8 @@ class ProgressSink final : public Sink {
 
   void on(const FederationEvent& event) override;
   void on(const MachineEvent& event) override;
+  /// A report was written; the closing block names it.
+  void wrote_report(std::string file) { report_ = std::move(file); }
   /// Removes the live line and prints the closing block.
   void finish() override;
 
@@ -96,6 +97,7 @@ class ProgressSink final : public Sink {
   std::uint64_t peers_ = 0;
   std::uint64_t refused_ = 0;
 
+  std::string report_;
   std::string split_;  // the split that accuracy and loss are of
   std::optional<double> accuracy_, loss_, best_accuracy_;
   WindowId best_round_ = 0;

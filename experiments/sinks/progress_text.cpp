@@ -183,7 +183,7 @@ std::string ProgressSink::closing_block() const {
   row("traffic", fmt::format("{} up, {} down", bytes_text(static_cast<double>(bytes_up_)),
                              bytes_text(static_cast<double>(bytes_down_))));
   if (!options_.folder.empty()) row("folder", options_.folder);
-  if (!options_.report.empty()) row("report", options_.report);
+  if (!report_.empty()) row("report", report_);
   return block;
 }
 

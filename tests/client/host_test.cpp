@@ -51,10 +51,11 @@ class GatedDescent : public PlainDescent {
 
 class HostWorld {
  public:
-  explicit HostWorld(const std::string& algorithm = "fedavg", bool deployed = false)
-      : local(quadratic_world(algorithm, "{}", 3, kSizes)), server_(world.server()) {
+  explicit HostWorld(const std::string& algorithm = "fedavg", bool deployed = false,
+                     const ChannelOptions& servers = {}, const ChannelOptions& own = {})
+      : local(quadratic_world(algorithm, "{}", 3, kSizes)), server_(world.server(servers)) {
     local->make_optimizer = [this] { return std::make_unique<GatedDescent>(gate); };
-    node_ = world.client("inproc://test");
+    node_ = world.client("inproc://test", own);
     Hello hello;
     hello.name = "host";
     hello.capacity = 2;
@@ -299,6 +300,51 @@ TEST(ClientHost, ATaskCancelledWhileItTrainsLeavesNothingBehind) {
   EXPECT_FALSE(world.local->store->load(0, 1).empty());
 }
 
+// Tasks that were lost while a deployed client was away never get a verdict here; the next task settles them.
+TEST(ClientHost, ALaterTaskSettlesTheEarlier) {
+  HostWorld world("scaffold", true);
+  world.welcome();
+  world.share(0);
+  world.say(world.task(3, 1));  // accepted, but the verdict does not arrive
+  world.hear<Update>(1);
+  Task lost = world.task(3, 2);
+  lost.kept_version = 1;
+  world.say(lost);
+  world.hear<Update>(2);
+  EXPECT_FALSE(world.local->store->load(3, 2).empty());
+  Task next = world.task(3, 5);
+  next.kept_version = 1;
+  world.say(next);
+  EXPECT_EQ(world.hear<Update>(3)[2].reason, Reason::none);
+  EXPECT_FALSE(world.local->store->load(3, 1).empty()) << "the state that counts";
+  EXPECT_THROW(world.local->store->load(3, 2), UserError);
+  // The updates are gone, too.
+  world.say(Collect{{{3, 1}, {3, 2}, {3, 5}}});
+  EXPECT_EQ(world.hear<Update>(4)[3].id, (TaskId{3, 5}));
+  world.settle();
+  EXPECT_EQ(world.heard<Update>().size(), 4U);
+}
+
+TEST(ClientHost, ATaskThatStillTrainsWhenALaterComesLeavesNothingBehind) {
+  HostWorld world("scaffold", true);
+  world.welcome();
+  world.share(0);
+  world.gate.close();
+  world.say(world.task(3, 1));
+  world.say(world.task(3, 2));
+  // Messages are read in order: what the host says of this one comes after both tasks.
+  world.say(PartialSum{});
+  ASSERT_TRUE(world.world.wait([&] { return world.said.size() == 1; }));
+  world.gate.open();
+  world.hear<Update>(1);
+  world.settle();
+  world.settle();
+  ASSERT_EQ(world.heard<Update>().size(), 1U);
+  EXPECT_EQ(world.heard<Update>()[0].id, (TaskId{3, 2}));
+  EXPECT_THROW(world.local->store->load(3, 1), UserError);
+  EXPECT_FALSE(world.local->store->load(3, 2).empty());
+}
+
 TEST(ClientHost, AnotherRunStartsAfresh) {
   HostWorld world("fedavg", true);
   world.welcome("run 1");
@@ -313,6 +359,36 @@ TEST(ClientHost, AnotherRunStartsAfresh) {
   EXPECT_EQ(world.worlds, 2);
   EXPECT_FALSE(same_floats(updates[1], updates[0]));
   EXPECT_TRUE(same_floats(updates[1], world.expected(world.task(3, 1), -2.0F)));
+}
+
+// SCAFFOLD's updates have two tensors.
+TEST(ClientHost, AnUpdateThatTheServerDoesNotTakeIsReportedAsFailed) {
+  ChannelOptions one_tensor;
+  one_tensor.max_blobs = 1;
+  HostWorld world("scaffold", true, one_tensor);
+  world.welcome();
+  world.share(0);
+  world.say(world.task(3, 1));
+  const Update update = world.hear<Update>(1)[0];
+  EXPECT_EQ(update.id, (TaskId{3, 1}));
+  EXPECT_EQ(update.reason, Reason::limit);
+  EXPECT_TRUE(update.slots.empty());
+}
+
+TEST(ClientHost, CollectedUpdatesOverrunNoQueue) {
+  ChannelOptions narrow;
+  narrow.max_queue_messages = 1;
+  HostWorld world("fedavg", false, {}, narrow);
+  world.welcome();
+  world.share(0);
+  for (const ClientId client : {0U, 1U, 3U, 4U}) world.say(world.task(client, 1, true));
+  world.hear<Update>(4);
+  world.say(Collect{{{0, 1}, {1, 1}, {3, 1}, {4, 1}}});
+  const auto updates = world.hear<Update>(8);
+  for (std::size_t i = 4; i < 8; ++i) {
+    EXPECT_EQ(updates[i].reason, Reason::none);
+    EXPECT_EQ(updates[i].slots.size(), 1U);
+  }
 }
 
 TEST(ClientHost, EvaluatesClients) {

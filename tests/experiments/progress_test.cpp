@@ -154,11 +154,11 @@ TEST(Progress, PlainLinesHaveNoControlCharacters) {
   options.rounds = 4;
   options.target_accuracy = 0.2;
   options.folder = "runs/x";
-  options.report = "runs/x/report.html";
   Terminal terminal(options);
   const FakeFederation fake{.rounds = 4};
   terminal.play(fake, 1, 4, 0.1);
   fake.tell_end([&](const FederationEvent& event) { terminal.progress.on(event); });
+  terminal.progress.wrote_report("runs/x/report.html");
   terminal.progress.finish();
   const std::string text = terminal.all();
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));

@@ -85,6 +85,12 @@ const std::vector<Mistake> kMistakes = {
     {"UnknownPacer", "pacer: synch\n", {}, {"exp.yaml:1:8: pacer", "'sync'"}},
     {"UnknownSampler", "sampler: unifrom\n", {}, {"exp.yaml:1:10: sampler", "'uniform'"}},
     {"UnknownOptimizer", "train: {optimizer: sdg}\n", {}, {"exp.yaml:1:20: train.optimizer", "'sgd'"}},
+    {"NameThatLeadsElsewhere",
+     "rounds: 2\nname: ../../x\n",
+     {},
+     {"exp.yaml:2:7: name: '../../x' cannot be the name of a run folder", "letters, digits"}},
+    {"NameOfAHiddenFolder", "name: .runs\n", {}, {"exp.yaml:1:7: name: '.runs'"}},
+    {"OverrideWithAPathForName", "", {"--set", "name=a/b"}, {"--set name=a/b: name: 'a/b'"}},
     {"OpenList", "seed: 1\nrounds: [1,2\n", {}, {"exp.yaml:3:1: not valid YAML"}},
     {"Tab", "seed: 1\n\trounds: 2\n", {}, {"exp.yaml:2:1: not valid YAML", "tab"}},
     {"OnlyAList", "- 1\n- 2\n", {}, {"exp.yaml: holds no experiment"}},
@@ -170,6 +176,16 @@ TEST_F(BadInput, AnEndpointThatIsTaken) {
   const std::string endpoint = line.substr(line.find("tcp://"), line.find(';') - line.find("tcp://"));
   const std::string said = refusal({"server", kSmallJob, "--listen", endpoint, "--out", folder_ / "second"});
   EXPECT_NE(said.find(endpoint), std::string::npos) << said;
+}
+
+TEST_F(BadInput, AFileWithAnOddNameHasAFolderBelowRunsAllTheSame) {
+  const std::string file = folder_.write("..my job.yaml", contents(kSmallJob));
+  const Ended ended =
+      finish(Words{"run", file, "--quiet", "--workers", "1"} + set({"rounds=1"}), folder_.path());
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "runs/-.my-job/summary.json"));
+  // What it wrote is an experiment as well.
+  EXPECT_EQ(finish({"check", folder_ / "runs/-.my-job/resolved.yaml"}, folder_.path()).code, 0);
 }
 
 Words csv_words(const std::string& file) {

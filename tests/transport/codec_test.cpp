@@ -19,6 +19,13 @@ std::string random_text(Random& random) {
   return text;
 }
 
+// What people read returns as it was only when it can be read.
+std::string random_words(Random& random) {
+  std::string text(random.below(12), '\0');
+  for (char& c : text) c = static_cast<char>(' ' + random.below(95));
+  return text;
+}
+
 TaskId random_task(Random& random) { return {random.next64(), random.next32()}; }
 
 Payload random_payload(Random& random) {
@@ -37,9 +44,9 @@ std::vector<T> some(Random& random, const std::function<T(Random&)>& make) {
 }
 
 Hello random_hello(Random& random) {
-  Hello v{random_text(random),
-          random_text(random),
-          random_text(random),
+  Hello v{random_words(random),
+          random_words(random),
+          random_words(random),
           random.next32(),
           {},
           random.next64(),
@@ -68,7 +75,7 @@ Update random_update(Random& random, bool with_slots) {
   Update v;
   v.id = random_task(random);
   v.reason = static_cast<Reason>(random.below(14));
-  v.error = random_text(random);
+  v.error = random_words(random);
   v.examples = random.next64();
   v.steps = random.next64();
   v.loss_sum = random.normal();
@@ -140,7 +147,7 @@ std::vector<Sample> one_of_each(std::uint64_t seed) {
           {MessageType::evaluate_clients,
            encode(EvaluateClients{random.next64(), some<TaskId>(random, random_task)})},
           {MessageType::client_evaluations, encode(random_evaluations(random))},
-          {MessageType::goodbye, encode(Goodbye{random_text(random), random.bernoulli(0.5)})}};
+          {MessageType::goodbye, encode(Goodbye{random_words(random), random.bernoulli(0.5)})}};
 }
 
 template <class T>
@@ -227,6 +234,30 @@ TEST(Codec, FieldsArriveWhereTheyBelong) {
   EXPECT_EQ(fold->slots[0].scale.exponent, 7);
   EXPECT_EQ(fold->slots[0].scale.range, 8.0);
   EXPECT_EQ(fold->slots[0].weighting, Weighting::uniform);
+}
+
+// A peer's words must not drive a terminal, break a log of JSON lines or fill a disk.
+TEST(Codec, WordsForPeopleArePrintableAndShort) {
+  const std::string rude = "\x1b]0;title\x07\r\xff" + std::string(1U << 20U, 'a');
+  const std::string clean = "?]0;title???";
+  Hello sent;
+  sent.name = sent.build = sent.cpu = rude;
+  const auto hello = decode<Hello>(encode(sent));
+  ASSERT_TRUE(hello);
+  for (const std::string& text : {hello->name, hello->build, hello->cpu}) {
+    EXPECT_TRUE(text.starts_with(clean + "aaa")) << text;
+    EXPECT_LE(text.size(), 210U);
+  }
+  const auto goodbye = decode<Goodbye>(encode(Goodbye{rude, true}));
+  ASSERT_TRUE(goodbye);
+  EXPECT_TRUE(goodbye->reason.starts_with(clean + "aaa"));
+  EXPECT_LE(goodbye->reason.size(), 1010U);
+  Update failed;
+  failed.error = rude;
+  const auto update = decode<Update>(encode(failed));
+  ASSERT_TRUE(update);
+  EXPECT_TRUE(update->error.starts_with(clean + "aaa"));
+  EXPECT_LE(update->error.size(), 1010U);
 }
 
 TEST(Codec, ATypeIsNotTakenForAnother) {

@@ -88,7 +88,7 @@ TEST(Frame, GreetingsAndNoticesAreReadAsTheyWereWritten) {
   EXPECT_EQ(greeting.max_head_bytes, 3U);
   EXPECT_EQ(greeting.max_blobs, 4U);
   Notice notice;
-  ASSERT_EQ(parse(encode(Notice{Reason::late, "too\nlate"}), notice, text), Reason::none);
+  ASSERT_EQ(parse(encode(Notice{Reason::late, "too\x1blate"}), notice, text), Reason::none);
   EXPECT_EQ(notice.reason, Reason::late);
   EXPECT_EQ(notice.text, "too?late");  // nothing that could drive a terminal
   ASSERT_EQ(parse(encode(Notice{Reason::late, std::string(5000, 'x')}), notice, text), Reason::none);

@@ -132,6 +132,7 @@ void Coordinator::start_task(Tick now, ClientId client) {
   LiveTask live;
   task.recipe = recipe_for(task.id, live.straggler);
   live.version = task.version;
+  live.examples = population_.examples(client);
   strategy_.prepare(state_.server, task);
   live.bytes_down = deployed_size(task);
   for (const std::string& name : phase_->shared)
@@ -163,7 +164,7 @@ Recipe Coordinator::recipe_for(TaskId task, bool& straggler) const {
 Reason Coordinator::judge(const Update& update, const LiveTask& live) const {
   if (update.reason != Reason::none) return update.reason;
   if (live.straggler && !config_.stragglers.keep) return Reason::late;
-  if (update.examples > population_.examples(update.id.client)) return Reason::range;
+  if (update.examples > live.examples) return Reason::range;
   if (!std::isfinite(update.loss_sum)) return Reason::not_finite;
   for (const auto& [name, value] : update.scalars)
     if (!std::isfinite(value)) return Reason::not_finite;
@@ -246,12 +247,13 @@ void Coordinator::take_in(const Update& update, std::uint64_t staleness) {
 }
 
 // The scale of a sum follows from the cohort alone, never from what arrives, so that terms may be added
-// as they come. A client cannot claim more examples than it is registered with.
+// as they come. A client cannot claim more examples than it was registered with when its task was started.
 void Coordinator::open_sum() {
   double total = 0.0;
   double largest = 1.0;
-  for (const ClientId client : cohort_) {
-    const auto weight = static_cast<double>(pacer_.weight({population_.examples(client), 0}));
+  for (const auto& [id, live] : live_) {
+    if (!cohort_.contains(id.client)) continue;
+    const auto weight = static_cast<double>(pacer_.weight({live.examples, 0}));
     total += weight;
     largest = std::max(largest, weight);
   }

@@ -112,6 +112,7 @@ class Coordinator {
  private:
   struct LiveTask {
     Version version = 0;
+    std::uint64_t examples = 0;  // registered when it was started: a client may register anew meanwhile
     std::uint64_t bytes_down = 0;
     bool straggler = false;
   };

@@ -93,6 +93,11 @@ void Fleet::on_hello(PeerId id, const Hello& hello) {
       return refuse(id, Reason::range,
                     fmt::format("client index {} of {}", *hello.client, options_.population));
     }
+    if (hello.examples > kMostExamples) {
+      send(id, Goodbye{fmt::format("{} examples are more than {}", hello.examples, kMostExamples), true});
+      return refuse(id, Reason::range,
+                    fmt::format("client {} with {} examples", *hello.client, hello.examples));
+    }
     if (const auto old = clients_.find(*hello.client); old != clients_.end())
       take_over(old->second, *hello.client);
     clients_[*hello.client] = id;

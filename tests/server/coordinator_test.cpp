@@ -199,6 +199,25 @@ TEST(Coordinator, RefusesWhatCannotBeSummedAndSaysWhy) {
   for (const auto& end : federation.port.ends) EXPECT_EQ(end.verdict, Verdict::rejected);
 }
 
+// A deployed client that says hello again in the middle of a window registers anew. The sum's scale is that
+// of the first number, and so is what its update may claim.
+TEST(Coordinator, ATaskIsJudgedByTheExamplesItWasStartedWith) {
+  std::uint64_t registered = 10;
+  FederationSetup setup;
+  setup.clients = 3;
+  setup.examples = [&registered](ClientId) { return registered; };
+  Federation federation(fedavg(), setup);
+  federation.coordinator->begin(0);
+  registered = std::uint64_t{1} << 40U;
+  federation.finish(1, 0, 1023.0F, registered);
+  EXPECT_EQ(verdicts(federation.port).back(), (Ending{Verdict::rejected, Reason::range}));
+  registered = 1;
+  federation.finish(2, 1, 3.0F, 10);
+  federation.finish(3, 2, 3.0F, 10);
+  EXPECT_EQ(verdicts(federation.port).back(), (Ending{Verdict::accepted, Reason::none}));
+  EXPECT_NEAR(federation.parameter(), 3.0, 1e-6);
+}
+
 TEST(Coordinator, TheEdgeOfTheRangeIsStillInside) {
   FederationSetup setup;
   setup.clients = 2;

@@ -483,6 +483,18 @@ TEST(DeployedFleet, RefusesWorkersAndClientsOutsideThePopulation) {
   EXPECT_EQ(world.log.refused.size(), 2U);
 }
 
+TEST(DeployedFleet, RefusesAbsurdNumbersOfExamples) {
+  FleetWorld world(deployed());
+  const auto absurd = world.client(1, kMostExamples + 1);
+  EXPECT_TRUE(absurd->hear<Goodbye>(1)[0].failed);
+  EXPECT_EQ(world.log.refusals(Reason::range), 1U);
+  EXPECT_EQ(world.fleet->peer_count(), 0U);
+  EXPECT_FALSE(world.fleet->available(1));
+  const auto large = world.client(1, kMostExamples);
+  ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
+  EXPECT_EQ(world.fleet->examples(1), kMostExamples);
+}
+
 TEST(DeployedFleet, EvaluatesOnlyWhoIsThere) {
   FleetWorld world(deployed());
   const auto client = world.client(1);

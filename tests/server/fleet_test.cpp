@@ -231,8 +231,15 @@ TEST(Fleet, APartialSumNobodyAskedForChangesNothing) {
   EXPECT_EQ(world.fleet->peer_count(), 2U);
 }
 
+// Enough to hear all of them.
+FleetOptions patient() {
+  FleetOptions options;
+  options.max_refusals = 10;
+  return options;
+}
+
 TEST(Fleet, RefusesWhatNobodyAskedFor) {
-  FleetWorld world;
+  FleetWorld world(patient());
   const auto worker = world.worker("w");
   const auto other = world.worker("x");
   world.publish(0);
@@ -254,7 +261,7 @@ TEST(Fleet, RefusesWhatNobodyAskedFor) {
 }
 
 TEST(Fleet, RefusesMalformedMessagesAndGoesOn) {
-  FleetWorld world;
+  FleetWorld world(patient());
   Hello hello;
   ScriptedPeer stranger(world.world, hello);
   ASSERT_TRUE(world.wait([&] { return world.fleet->peer_count() == 1; }));
@@ -266,6 +273,95 @@ TEST(Fleet, RefusesMalformedMessagesAndGoesOn) {
   EXPECT_EQ(world.fleet->peer_count(), 1U);
   stranger.say(hello);
   ASSERT_TRUE(world.wait([&] { return world.log.refusals(Reason::duplicate) == 1; }));
+}
+
+TEST(Fleet, AWorkerWhoseMessagesAreRefusedIsDroppedAndItsTaskGivenToAnother) {
+  FleetWorld world;
+  const auto broken = world.worker("broken");
+  world.publish(0);
+  world.fleet->start(world.task(0));
+  broken->hear<Task>(1);
+  for (int i = 0; i < 10; ++i)
+    broken->say_raw({static_cast<std::uint16_t>(MessageType::update), "garbage", {}});
+  EXPECT_TRUE(broken->hear<Goodbye>(1)[0].failed);
+  EXPECT_EQ(world.fleet->peer_count(), 0U);
+  const auto sound = world.worker("sound");
+  EXPECT_EQ(sound->hear<Task>(1)[0].id, (TaskId{0, 1}));
+  EXPECT_EQ(world.log.refused.size(), ChannelOptions{}.max_bad_frames);
+}
+
+TEST(Fleet, AWorkerWithARefusalNowAndThenStays) {
+  FleetWorld world;
+  const auto worker = world.worker("w");
+  world.publish(0);
+  for (ClientId client = 0; client < 4; ++client) {
+    world.fleet->start(world.task(client));
+    worker->hear<Task>(client + 1);
+    worker->say(held_update({9, 9}));
+    worker->say(held_update({client, 1}));
+  }
+  ASSERT_TRUE(world.wait([&] { return world.log.updates.size() == 4; }));
+  EXPECT_EQ(world.log.refusals(Reason::unknown_task), 4U);
+  EXPECT_EQ(world.fleet->peer_count(), 1U);
+}
+
+TEST(Fleet, WhoNeverSaysHelloIsDroppedToo) {
+  FleetWorld world;
+  Hello none;
+  none.capacity = 0;
+  ScriptedPeer stranger(world.world, none);
+  for (int i = 0; i < 10; ++i) stranger.say(held_update({0, 1}));
+  Hello hello;
+  stranger.say(hello);  // too late
+  EXPECT_TRUE(stranger.hear<Goodbye>(1)[0].failed);
+  EXPECT_EQ(world.fleet->peer_count(), 0U);
+  EXPECT_EQ(world.log.refused.size(), ChannelOptions{}.max_bad_frames);
+}
+
+// Over-selection ends tasks whose updates are on their way: that is nobody's fault, once for each of them.
+TEST(Fleet, UpdatesThatTheirTasksEndCrossedDropNobody) {
+  FleetWorld world;
+  const auto worker = world.worker("w", 4);
+  world.publish(0);
+  for (ClientId client = 0; client < 8; ++client) world.fleet->start(world.task(client));
+  worker->hear<Task>(8);
+  for (ClientId client = 0; client < 8; ++client)
+    world.fleet->end({client, 1}, Verdict::cancelled, Reason::surplus);
+  for (ClientId client = 0; client < 8; ++client) worker->say(held_update({client, 1}));
+  ASSERT_TRUE(world.wait([&] { return world.log.refusals(Reason::unknown_task) == 8; }));
+  EXPECT_EQ(world.fleet->peer_count(), 1U);
+  for (int i = 0; i < 3; ++i) worker->say(held_update({0, 1}));
+  ASSERT_TRUE(world.wait([&] { return world.fleet->peer_count() == 0; }));
+}
+
+TEST(Fleet, APartialEvaluationIsNotAskedForAgainWithoutEnd) {
+  FleetWorld world;
+  const auto broken = world.worker("broken");
+  std::unique_ptr<ScriptedPeer> sound;
+  world.publish(0);
+  std::size_t answered = 0;
+  std::size_t answered_well = 0;
+  std::function<void()> tick = [&] {
+    const auto asked = broken->heard<EvaluateClients>();
+    for (; answered < asked.size(); ++answered) broken->say(ClientEvaluations{0, {}});
+    if (sound) {
+      const auto requests = sound->heard<EvaluateClients>();
+      for (; answered_well < requests.size(); ++answered_well) {
+        ClientEvaluations results;
+        for (const TaskId& client : requests[answered_well].clients)
+          results.results.push_back({client.client, 10, 9, 0.5});
+        sound->say(results);
+      }
+    } else if (!broken->heard<Goodbye>().empty()) {
+      Hello hello;
+      hello.name = "sound";
+      sound = std::make_unique<ScriptedPeer>(world.world, hello);
+    }
+    world.world.executor.after(kMicrosecond, [&tick] { tick(); });
+  };
+  tick();
+  EXPECT_EQ(world.fleet->evaluate_clients(0, {{0, 0}, {1, 0}}).size(), 2U);
+  EXPECT_EQ(answered, ChannelOptions{}.max_bad_frames);
 }
 
 TEST(Fleet, RefusesTalkBeforeHelloAndHellosWithoutCapacity) {
@@ -481,6 +577,41 @@ TEST(DeployedFleet, RefusesWorkersAndClientsOutsideThePopulation) {
   EXPECT_TRUE(worker.hear<Goodbye>(1)[0].failed);
   EXPECT_EQ(world.fleet->peer_count(), 0U);
   EXPECT_EQ(world.log.refused.size(), 2U);
+}
+
+TEST(DeployedFleet, AClientWhoseMessagesAreRefusedLosesItsTask) {
+  FleetWorld world(deployed(kMillisecond));
+  const auto client = world.client(1);
+  ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
+  world.publish(0);
+  world.fleet->start(world.task(1, 1, false));
+  client->hear<Task>(1);
+  for (int i = 0; i < 3; ++i) client->say_raw({999, "what is this", {}});
+  ASSERT_TRUE(world.wait([&] { return !world.log.lost.empty(); }));
+  EXPECT_EQ(world.log.lost[0], (std::pair{TaskId{1, 1}, Reason::disconnected}));
+  EXPECT_FALSE(world.fleet->available(1));
+}
+
+TEST(DeployedFleet, WhoDoesNotAnswerIsNotEvaluated) {
+  FleetWorld world(deployed(5 * kMillisecond));
+  const auto silent = world.client(0);
+  const auto partial = world.client(1);
+  ASSERT_TRUE(world.wait([&] { return world.log.available.size() == 2; }));
+  world.publish(0);
+  std::function<void()> tick = [&] {
+    if (partial->heard<EvaluateClients>().size() == 1)
+      partial->say(ClientEvaluations{0, {}});
+    else
+      world.world.executor.after(kMicrosecond, tick);
+  };
+  tick();
+  EXPECT_TRUE(world.fleet->evaluate_clients(0, {{0, 0}, {1, 0}}).empty());
+  EXPECT_EQ(partial->heard<EvaluateClients>().size(), 1U);
+  // An answer after all is no offence; a second one is.
+  silent->say(ClientEvaluations{0, {{0, 10, 9, 0.5}}});
+  silent->say(ClientEvaluations{0, {{0, 10, 9, 0.5}}});
+  ASSERT_TRUE(world.wait([&] { return world.log.refusals(Reason::unknown_task) == 1; }));
+  EXPECT_EQ(world.fleet->peer_count(), 2U);
 }
 
 TEST(DeployedFleet, RefusesAbsurdNumbersOfExamples) {

@@ -217,13 +217,13 @@ void Fleet::start(const Task& task) {
 }
 
 void Fleet::wait_for_client(Tracked& tracked) {
+  // Whoever said goodbye is not waited for.
   const auto lost = lost_at_.find(tracked.task.id.client);
-  const Tick away = lost == lost_at_.end() ? 0 : executor_.now() - lost->second;
-  tracked.patience =
-      executor_.after(std::max<Tick>(0, options_.lost_after - away), [this, task = tracked.task.id] {
-        const auto late = tasks_.find(task);
-        if (late != tasks_.end() && !late->second.peer) listener_.on_lost(task, Reason::disconnected);
-      });
+  const Tick left = lost == lost_at_.end() ? 0 : options_.lost_after - (executor_.now() - lost->second);
+  tracked.patience = executor_.after(std::max<Tick>(0, left), [this, task = tracked.task.id] {
+    const auto late = tasks_.find(task);
+    if (late != tasks_.end() && !late->second.peer) listener_.on_lost(task, Reason::disconnected);
+  });
 }
 
 void Fleet::dispatch() {

@@ -24,7 +24,7 @@ namespace fedloom {
 struct FleetOptions {
   Welcome welcome;
   bool deployed = false;  // peers are single clients, tasks go to the client they name
-  Tick lost_after = 0;    // a deployed client that is gone this long loses its task
+  Tick lost_after = 0;    // a deployed client that was lost this long ago loses its task; at goodbye, at once
   std::uint64_t population = 0;
   /// A peer is dropped at this many messages that do not parse or belong without an update between them that
   /// does; a channel does so with its frames.

@@ -516,8 +516,8 @@ TEST(DeployedFleet, ARejoiningClientGetsItsTaskAgain) {
   world.publish(0);
   world.fleet->start(world.task(1, 1, false));
   first->hear<Task>(1);
-  first->die();
-  ASSERT_TRUE(world.wait([&] { return !world.fleet->available(1); }));
+  first->vanish();
+  ASSERT_TRUE(world.wait([&] { return world.fleet->peer_count() == 0; }));
   const auto again = world.client(1);
   EXPECT_EQ(again->hear<Task>(1)[0].id, (TaskId{1, 1}));
   EXPECT_EQ(again->heard<Shared>().size(), 1U);  // a new connection knows no model
@@ -548,7 +548,7 @@ TEST(DeployedFleet, AClientThatStaysAwayLosesItsTask) {
   world.publish(0);
   world.fleet->start(world.task(1, 1, false));
   client->hear<Task>(1);
-  client->die();
+  client->vanish();
   ASSERT_TRUE(world.wait([&] { return !world.log.lost.empty(); }));
   EXPECT_EQ(world.log.lost[0], (std::pair{TaskId{1, 1}, Reason::disconnected}));
   world.fleet->end({1, 1}, Verdict::lost, Reason::disconnected);
@@ -577,6 +577,24 @@ TEST(DeployedFleet, RefusesWorkersAndClientsOutsideThePopulation) {
   EXPECT_TRUE(worker.hear<Goodbye>(1)[0].failed);
   EXPECT_EQ(world.fleet->peer_count(), 0U);
   EXPECT_EQ(world.log.refused.size(), 2U);
+}
+
+// lost_after is far beyond the deadline of the test.
+TEST(DeployedFleet, AGoodbyeLosesTheTaskAtOnce) {
+  for (const bool spoken : {false, true}) {
+    FleetWorld world(deployed(2 * kDeadline));
+    const auto client = world.client(1);
+    ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
+    world.publish(0);
+    world.fleet->start(world.task(1, 1, false));
+    client->hear<Task>(1);
+    if (spoken)
+      client->say(Goodbye{"no such data", true});
+    else
+      client->die();
+    ASSERT_TRUE(world.wait([&] { return !world.log.lost.empty(); }));
+    EXPECT_EQ(world.log.lost[0], (std::pair{TaskId{1, 1}, Reason::disconnected}));
+  }
 }
 
 TEST(DeployedFleet, AClientWhoseMessagesAreRefusedLosesItsTask) {

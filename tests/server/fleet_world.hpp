@@ -26,7 +26,10 @@ class ScriptedPeer {
     say_raw(encode(value));
   }
   void say_raw(Message message) { node_->channel->send(kServerPeer, std::move(message)); }
+  /// Ends with a goodbye.
   void die() { node_->channel->close(); }
+  /// Is gone without one.
+  void vanish() { node_->channel->disconnect(kServerPeer, Reason::disconnected); }
 
   template <class T>
   std::vector<T> heard() const {

@@ -84,6 +84,7 @@ bool Coordinator::make_phase(Tick now) {
   accepted_.clear();
   started_ = 0;
   sum_open_ = false;
+  late_ = false;
   Recipe base = config_.recipe;
   base.learning_rate *= std::pow(config_.lr_decay, static_cast<double>(state_.windows));
   phase_ = strategy_.next_phase(state_.server, sums_, base);
@@ -270,11 +271,13 @@ WindowView Coordinator::view(Tick now) const {
   view.started = started_;
   view.live = live_.size();
   view.accepted = accepted_.size();
+  view.late = late_;
   return view;
 }
 
 void Coordinator::on_deadline(Tick now, WindowId window) {
   if (window != open_window() || !phase_ || ended_) return;
+  late_ = true;
   if (!pacer_.close_late(view(now))) return;
   close_phase(now);
   proceed(now);
@@ -285,7 +288,9 @@ void Coordinator::close_phase(Tick now) {
   if (pacer_.cancels_at_close()) {
     std::vector<TaskId> left;
     for (const auto& [id, live] : live_) left.push_back(id);
-    const Reason reason = pacer_.close(at_close) ? Reason::surplus : Reason::late;
+    WindowView punctual = at_close;
+    punctual.late = false;
+    const Reason reason = pacer_.close(punctual) ? Reason::surplus : Reason::late;
     for (const TaskId id : left) settle(now, id, Verdict::cancelled, reason, nullptr);
   }
   PhaseSum sum = port_.close_sum(state_.server.version);

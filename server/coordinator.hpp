@@ -158,6 +158,7 @@ class Coordinator {
   std::vector<ClientId> previous_;  // cohort of the previous phase of this window
   std::uint64_t started_ = 0;
   bool sum_open_ = false;
+  bool late_ = false;  // the deadline passed in this phase, with too few in
   std::vector<TaskId> superseded_;
   std::map<TaskId, LiveTask> live_;
   std::map<TaskId, Accepted> accepted_;

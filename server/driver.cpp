@@ -105,8 +105,9 @@ void Driver::set_deadline(WindowId window, Tick when) {
   if (parts_.virtual_time) {
     virtual_.schedule({when, EventKind::server_aggregate, -1, static_cast<std::int64_t>(window)});
   } else {
-    parts_.executor->after(std::max<Tick>(0, when - now()),
-                           [this, window] { coordinator_.on_deadline(now(), window); });
+    parts_.executor->cancel(deadline_);
+    deadline_ = parts_.executor->after(std::max<Tick>(0, when - now()),
+                                       [this, window] { coordinator_.on_deadline(now(), window); });
   }
 }
 
@@ -146,6 +147,7 @@ void Driver::emit(const MachineEvent& event) {
 }
 
 void Driver::boundary(const FederationState& state, const std::vector<TaskId>& superseded) {
+  parts_.executor->cancel(std::exchange(deadline_, 0));  // the window is closed
   superseded_.back().insert(superseded_.back().end(), superseded.begin(), superseded.end());
   if (parts_.checkpoint(state)) {
     // A state that was replaced after the oldest checkpoint that is kept is one that it may be resumed with.

@@ -102,6 +102,7 @@ class Driver final : private FederationPort {
   SimulatedExecutor virtual_;
   Fleet fleet_;
   Coordinator coordinator_;
+  TimerId deadline_ = 0;           // of the open window, in real time
   std::map<TaskId, Tick> finish_;  // virtual time: when each live task ends
   // Kept states that newer ones replaced, one list for each interval between checkpoints.
   std::deque<std::vector<TaskId>> superseded_ = std::deque<std::vector<TaskId>>(1);

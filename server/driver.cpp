@@ -9,6 +9,7 @@ namespace fedloom {
 namespace {
 
 constexpr Tick kAttention = 100 * kMillisecond;  // how often signals and worker processes are looked at
+constexpr Tick kPatience = 5 * kSecond;          // for the next update of a window that is to be the last
 constexpr Tick kTaskTicks = 1;                   // without device profiles every task lasts one tick
 constexpr std::uint64_t kHopeless = 64;          // failed tasks in a row after which the run gives up
 
@@ -39,6 +40,7 @@ Fleet::Listener Driver::make_listener() {
   listener.on_update = [this](const Update& update) {
     parts_.executor->post([this, id = update.id] {
       if (!fleet_.ready(id)) return;
+      if (stopping_) stopping_ = parts_.executor->now();
       note_failure(fleet_.update(id));
       coordinator_.on_finished(now(), fleet_.update(id));
     });
@@ -55,7 +57,8 @@ Fleet::Listener Driver::make_listener() {
 void Driver::run() {
   const auto unwanted = [this] { return parts_.interrupt() != Interrupt::none; };
   pump([&] { return fleet_.peer_count() >= parts_.peers_to_wait_for || unwanted(); });
-  if (unwanted()) return;  // nothing has begun
+  if (unwanted()) return;
+  begun_ = true;
   if (parts_.virtual_time) {
     virtual_.restore(coordinator_.state().now, {});
     coordinator_.begin(virtual_.now());
@@ -79,7 +82,16 @@ void Driver::pump(const std::function<bool()>& done) {
 void Driver::check_interrupt() {
   const Interrupt wish = parts_.interrupt();
   if (wish == Interrupt::now) throw Interrupted();
-  if (wish == Interrupt::after_window) coordinator_.stop_after_window();
+  if (wish == Interrupt::none || !begun_ || coordinator_.ended()) return;
+  coordinator_.stop_after_window();
+  const Tick now = parts_.executor->now();
+  if (!stopping_) {
+    stopping_ = now;
+    emit(Note{fmt::format("finishing round {}; again to stop now", coordinator_.open_window())});
+  }
+  // A client that hangs, or stays away, may keep a deployed window open for ever. What is on disk is a
+  // boundary, and the run goes on from there.
+  if (!parts_.virtual_time && now - *stopping_ > kPatience) throw Interrupted();
 }
 
 void Driver::start(const Task& task) {

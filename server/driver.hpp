@@ -20,6 +20,8 @@
 
 namespace fedloom {
 
+/// What a person wants: nothing, to stop at the end of the open window, to stop at once. In real time a
+/// window of which nothing completes for five seconds after the wish is not waited for.
 enum class Interrupt : std::uint8_t { none, after_window, now };
 
 struct DriverParts {
@@ -52,7 +54,8 @@ struct DriverParts {
   FederationState state;
 };
 
-/// Thrown out of run() when Interrupt::now is asked for.
+/// Thrown out of run() when Interrupt::now is asked for, or the open window does not end after a wish to
+/// stop.
 struct Interrupted : std::runtime_error {
   Interrupted() : std::runtime_error("interrupted") {}
 };
@@ -102,6 +105,8 @@ class Driver final : private FederationPort {
   SimulatedExecutor virtual_;
   Fleet fleet_;
   Coordinator coordinator_;
+  bool begun_ = false;
+  std::optional<Tick> stopping_;   // since when nothing has completed, once somebody wants to stop
   TimerId deadline_ = 0;           // of the open window, in real time
   std::map<TaskId, Tick> finish_;  // virtual time: when each live task ends
   // Kept states that newer ones replaced, one list for each interval between checkpoints.

@@ -15,7 +15,7 @@ namespace fedloom {
 
 namespace {
 
-constexpr std::string_view kMagic = "FLCKPT01";
+constexpr std::string_view kMagic = "FLCKPT02";
 constexpr std::string_view kModel = "model";
 constexpr std::string_view kSlotPrefix = "slot/";
 
@@ -23,8 +23,8 @@ template <class Archive, class State>
 void fields(Archive& archive, State& checkpoint, std::uint64_t& layout) {
   archive(layout, checkpoint.experiment, checkpoint.events_offset, checkpoint.wall_seconds);
   auto& state = checkpoint.state;
-  archive(state.windows, state.now, state.ended, state.totals, state.records, state.server.version,
-          state.server.scalars);
+  archive(state.windows, state.now, state.ended, state.totals, state.records, state.superseded,
+          state.server.version, state.server.scalars);
 }
 
 }  // namespace
@@ -40,6 +40,7 @@ std::string checkpoint_to_bytes(const Checkpoint& checkpoint) {
   copy.state.ended = state.ended;
   copy.state.totals = state.totals;
   copy.state.records = state.records;
+  copy.state.superseded = state.superseded;
   copy.state.server.version = state.server.version;
   copy.state.server.scalars = state.server.scalars;
   std::uint64_t layout = state.server.model.layout().fingerprint();

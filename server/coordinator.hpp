@@ -59,8 +59,8 @@ class FederationPort {
   virtual void emit(const FederationEvent& event) = 0;
   /// A window boundary was reached; `state` is complete, and the same whether or not more windows follow.
   /// `superseded` are kept client states that newer ones have replaced in this window: whoever starts from
-  /// this boundary or a later one does not need them.
-  virtual void boundary(const FederationState& state, const std::vector<TaskId>& superseded) = 0;
+  /// this boundary or a later one does not need them. state.superseded is the port's own.
+  virtual void boundary(FederationState& state, const std::vector<TaskId>& superseded) = 0;
 };
 
 /// Partial work of slow clients, as in FedProx's experiments.

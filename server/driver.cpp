@@ -29,6 +29,8 @@ Driver::Driver(DriverParts parts)
     population_.available = [this](ClientId client) { return fleet_.available(client); };
     population_.examples = [this](ClientId client) { return fleet_.examples(client); };
   }
+  // What older checkpoints need goes with them, as it would have if the run had not been interrupted.
+  superseded_.push_front(coordinator_.state().superseded);
   virtual_.set_handler([this](const Event& event) { on_event(event); });
 }
 
@@ -110,6 +112,7 @@ void Driver::end(TaskId task, Verdict verdict, Reason reason) {
         Event{it->second, EventKind::client_finish, static_cast<std::int64_t>(task.client), task.number});
     finish_.erase(it);
   }
+  if (verdict == Verdict::accepted && parts_.strategy->traits().keeps_client_state) unsaved_.insert(task);
   fleet_.end(task, verdict, reason);
 }
 
@@ -158,15 +161,27 @@ void Driver::emit(const MachineEvent& event) {
   for (Sink* sink : parts_.sinks) sink->on(event);
 }
 
-void Driver::boundary(const FederationState& state, const std::vector<TaskId>& superseded) {
-  parts_.executor->cancel(std::exchange(deadline_, 0));  // the window is closed
-  superseded_.back().insert(superseded_.back().end(), superseded.begin(), superseded.end());
+// A state that no checkpoint names is of no use once a newer one counts. One that was replaced after the
+// oldest checkpoint that is kept is one that it may be resumed with.
+void Driver::forget_states(FederationState& state, const std::vector<TaskId>& superseded) {
+  std::vector<TaskId> useless;
+  for (const TaskId& old : superseded)
+    (unsaved_.erase(old) > 0 ? useless : superseded_.back()).push_back(old);
+  state.superseded.clear();
+  for (const std::vector<TaskId>& list : superseded_)
+    state.superseded.insert(state.superseded.end(), list.begin(), list.end());
   if (parts_.checkpoint(state)) {
-    // A state that was replaced after the oldest checkpoint that is kept is one that it may be resumed with.
+    unsaved_.clear();
     superseded_.emplace_back();
-    for (; superseded_.size() > parts_.checkpoints_kept; superseded_.pop_front())
-      fleet_.forget(superseded_.front());
   }
+  for (; superseded_.size() > parts_.checkpoints_kept; superseded_.pop_front())
+    useless.insert(useless.end(), superseded_.front().begin(), superseded_.front().end());
+  fleet_.forget(useless);
+}
+
+void Driver::boundary(FederationState& state, const std::vector<TaskId>& superseded) {
+  parts_.executor->cancel(std::exchange(deadline_, 0));  // the window is closed
+  forget_states(state, superseded);
   const ChannelStats stats = parts_.channel->stats();
   const auto [own, all] = parts_.memory();
   emit(MachineState{state.windows, static_cast<double>(parts_.executor->now()) * 1e-9,

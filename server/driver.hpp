@@ -89,7 +89,8 @@ class Driver final : private FederationPort {
   }
   void emit(const FederationEvent& event) override;
   void emit(const MachineEvent& event);
-  void boundary(const FederationState& state, const std::vector<TaskId>& superseded) override;
+  void boundary(FederationState& state, const std::vector<TaskId>& superseded) override;
+  void forget_states(FederationState& state, const std::vector<TaskId>& superseded);
 
   Fleet::Listener make_listener();
   Tick now() const { return parts_.virtual_time ? virtual_.now() : resumed_at_ + parts_.executor->now(); }
@@ -109,7 +110,8 @@ class Driver final : private FederationPort {
   std::optional<Tick> stopping_;   // since when nothing has completed, once somebody wants to stop
   TimerId deadline_ = 0;           // of the open window, in real time
   std::map<TaskId, Tick> finish_;  // virtual time: when each live task ends
-  // Kept states that newer ones replaced, one list for each interval between checkpoints.
+  std::set<TaskId> unsaved_;       // kept states that count and that no checkpoint names
+  // Kept states of checkpoints that newer ones replaced, one list for each interval between checkpoints.
   std::deque<std::vector<TaskId>> superseded_ = std::deque<std::vector<TaskId>>(1);
   std::optional<Update> failure_;  // the first failed task since something was accepted
   std::uint64_t failures_in_row_ = 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "algorithms/strategy.hpp"
 #include "server/population.hpp"
@@ -34,6 +35,9 @@ struct FederationState {
   Tick now = 0;
   FederationTotals totals;
   bool ended = false;
+  /// Kept client states that this boundary does not need and an older checkpoint may: the driver's, to be
+  /// forgotten when those are gone.
+  std::vector<TaskId> superseded;
 };
 
 }  // namespace fedloom

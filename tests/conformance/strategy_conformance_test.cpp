@@ -149,7 +149,7 @@ class DirectFederation final : public FederationPort {
     if (const auto* done = std::get_if<Evaluated>(&event)) evaluations.push_back(*done);
     if (const auto* done = std::get_if<TaskEnded>(&event)) ended.push_back(*done);
   }
-  void boundary(const FederationState& state, const std::vector<TaskId>& old) override {
+  void boundary(FederationState& state, const std::vector<TaskId>& old) override {
     boundaries.push_back(state);
     superseded.push_back(old);
   }

@@ -68,7 +68,7 @@ class ScriptedPort : public FederationPort {
     return results;
   }
   void emit(const FederationEvent& event) override { events.push_back(event); }
-  void boundary(const FederationState& state, const std::vector<TaskId>& old) override {
+  void boundary(FederationState& state, const std::vector<TaskId>& old) override {
     boundaries.push_back(state);
     superseded.push_back(old);
   }

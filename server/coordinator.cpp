@@ -138,16 +138,22 @@ void Coordinator::start_task(Tick now, ClientId client) {
   live.bytes_down = deployed_size(task);
   for (const std::string& name : phase_->shared)
     live.bytes_down += deployed_shared_size(name, state_.server.slots.at(name).data.size());
-  if (strategy_.traits().exchanges && record.held_model != task.version) {
-    live.bytes_down += deployed_shared_size("model", exchanged_.size());
-    record.held_model = task.version;
-  }
+  live.bytes_down += charge_model(client);
   closed_.bytes_down += live.bytes_down + deployed_verdict_size();
   ++started_;
   cohort_.insert(client);
   live_[task.id] = live;
   port_.emit(TaskStarted{open_window(), now, task.id, task.kind, task.version, live.bytes_down});
   port_.start(task);
+}
+
+// The bytes that bring the client the current model, were it deployed: none when it has it already.
+std::uint64_t Coordinator::charge_model(ClientId client) {
+  if (!strategy_.traits().exchanges) return 0;
+  ClientRecord& record = state_.records[client];
+  if (record.held_model == state_.server.version) return 0;
+  record.held_model = state_.server.version;
+  return deployed_shared_size("model", exchanged_.size());
 }
 
 Recipe Coordinator::recipe_for(TaskId task, bool& straggler) const {

@@ -135,6 +135,8 @@ class Coordinator {
   void close_window(Tick now);
   void evaluate(Tick now);
   void evaluate_clients(Tick now);
+  void charge_evaluation(ClientId client, ClientsEvaluated& event);
+  std::uint64_t charge_model(ClientId client);
   void note_evaluation(Tick now, const EvaluationResult& result);
   void finish_if_done(Tick now, bool evaluated);
   void finish(Tick now, const std::string& reason);

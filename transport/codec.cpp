@@ -335,4 +335,16 @@ std::uint64_t deployed_verdict_size() {
   return wire_size(encode(verdicts), ChannelOptions{});
 }
 
+std::uint64_t deployed_evaluation_request_size() {
+  EvaluateClients request;
+  request.clients.resize(1);
+  return wire_size(encode(request), ChannelOptions{});
+}
+
+std::uint64_t deployed_evaluation_answer_size() {
+  ClientEvaluations answer;
+  answer.results.resize(1);
+  return wire_size(encode(answer), ChannelOptions{});
+}
+
 }  // namespace fedloom

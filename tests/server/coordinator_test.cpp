@@ -270,6 +270,32 @@ TEST(Coordinator, CountsWhatADeployedClientWouldMove) {
             started[0].bytes_down + started[1].bytes_down + 2 * deployed_verdict_size());
 }
 
+TEST(Coordinator, CountsWhatEvaluationOnDeployedClientsWouldMove) {
+  FederationSetup setup;
+  setup.clients = 3;
+  setup.pacer = "clients_per_round: 3";
+  setup.config.windows = 1;
+  setup.config.evaluate_clients = 2;
+  Federation federation(fedavg(), setup);
+  federation.coordinator->begin(0);
+  const std::uint64_t model = deployed_shared_size("model", 2);
+  // Before the first round both get the model; their tasks start from it and need it no more.
+  std::vector<ClientsEvaluated> events = federation.port.all<ClientsEvaluated>();
+  EXPECT_EQ(events.at(0).bytes_up, 2 * deployed_evaluation_answer_size());
+  EXPECT_EQ(events.at(0).bytes_down, 2 * (deployed_evaluation_request_size() + model));
+  std::uint64_t beyond_tasks = 0;
+  for (const TaskStarted& started : federation.port.all<TaskStarted>()) beyond_tasks += started.bytes_down;
+  for (const Task& task : federation.port.started) beyond_tasks -= deployed_size(task);
+  EXPECT_EQ(beyond_tasks, model);
+  for (ClientId client = 0; client < 3; ++client) federation.finish(1, client, 1.0F);
+  events = federation.port.all<ClientsEvaluated>();
+  EXPECT_EQ(events.at(1).bytes_down, events.at(0).bytes_down);
+  const WindowClosed closed = federation.port.all<WindowClosed>().at(0);
+  const FederationTotals& totals = federation.coordinator->state().totals;
+  EXPECT_EQ(totals.bytes_up, closed.bytes_up + 4 * deployed_evaluation_answer_size());
+  EXPECT_EQ(totals.bytes_down, closed.bytes_down + 2 * events.at(0).bytes_down);
+}
+
 // ---- who starts ----
 
 TEST(Coordinator, WaitsForSomebodyToBeAvailable) {

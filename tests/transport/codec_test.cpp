@@ -380,5 +380,12 @@ TEST(DeployedSize, OfTasksAndVerdictsIsWhatTheyCost) {
             wire_size(encode(Verdicts{{{{1, 2}, Verdict::lost, Reason::limit}}, {}}), ChannelOptions{}));
 }
 
+TEST(DeployedSize, OfEvaluatingAClientIsWhatItCosts) {
+  EXPECT_EQ(deployed_evaluation_request_size(),
+            wire_size(encode(EvaluateClients{1U << 30U, {{123'456'789, 77}}}), ChannelOptions{}));
+  EXPECT_EQ(deployed_evaluation_answer_size(),
+            wire_size(encode(ClientEvaluations{9, {{1U << 30U, 1000, 999, 0.5}}}), ChannelOptions{}));
+}
+
 }  // namespace
 }  // namespace fedloom

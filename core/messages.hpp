@@ -123,7 +123,6 @@ struct Fold {
     FixedPointScale scale;
   };
   std::uint64_t number = 0;  // of this request
-  Version current = 0;
   std::vector<Term> terms;
   std::vector<Slot> slots;
 };

@@ -299,7 +299,7 @@ void Coordinator::close_phase(Tick now) {
     const Reason reason = pacer_.close(punctual) ? Reason::surplus : Reason::late;
     for (const TaskId id : left) settle(now, id, Verdict::cancelled, reason, nullptr);
   }
-  PhaseSum sum = port_.close_sum(state_.server.version);
+  PhaseSum sum = port_.close_sum();
   sum.accepted = accepted_.size();
   double total = 0.0;
   for (const auto& [id, accepted] : accepted_) {

@@ -44,7 +44,7 @@ class FederationPort {
   virtual void open_sum(PhaseSum sum) = 0;
   virtual void accept(const Fold::Term& term) = 0;
   /// Waits until every accepted update is in the sum and returns it.
-  virtual PhaseSum close_sum(Version current) = 0;
+  virtual PhaseSum close_sum() = 0;
   /// The task has ended: its client hears, its held update may be forgotten.
   virtual void end(TaskId task, Verdict verdict, Reason reason) = 0;
   /// Call Coordinator::on_deadline(window) at this time.

@@ -77,7 +77,7 @@ class Driver final : private FederationPort {
   void start(const Task& task) override;
   void open_sum(PhaseSum sum) override { fleet_.open_sum(std::move(sum)); }
   void accept(const Fold::Term& term) override { fleet_.accept(term); }
-  PhaseSum close_sum(Version current) override { return fleet_.close_sum(current); }
+  PhaseSum close_sum() override { return fleet_.close_sum(); }
   void end(TaskId task, Verdict verdict, Reason reason) override;
   void set_deadline(WindowId window, Tick when) override;
   std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split) override {
@@ -113,7 +113,6 @@ class Driver final : private FederationPort {
   std::set<TaskId> unsaved_;       // kept states that count and that no checkpoint names
   // Kept states of checkpoints that newer ones replaced, one list for each interval between checkpoints.
   std::deque<std::vector<TaskId>> superseded_ = std::deque<std::vector<TaskId>>(1);
-  std::optional<Update> failure_;  // the first failed task since something was accepted
   std::uint64_t failures_in_row_ = 0;
 };
 

@@ -19,12 +19,11 @@ struct FederationTotals {
   double last_accuracy = 0.0;
   double last_loss = 0.0;
   std::int64_t windows_to_target = -1;  // -1: not reached
-  double accuracy_at_target = 0.0;
 
   template <class Archive>
   void serialize(Archive& archive) {
     archive(client_trainings, tasks, bytes_up, bytes_down, best_accuracy, last_accuracy, last_loss,
-            windows_to_target, accuracy_at_target);
+            windows_to_target);
   }
 };
 

@@ -59,7 +59,7 @@ class Fleet {
   void open_sum(PhaseSum sum);
   void accept(const Fold::Term& term);
   /// Waits until every accepted update is in.
-  PhaseSum close_sum(Version current);
+  PhaseSum close_sum();
   void end(TaskId task, Verdict verdict, Reason reason);
   /// Kept client states that no checkpoint needs any more.
   void forget(const std::vector<TaskId>& states);

@@ -94,7 +94,7 @@ bool Fleet::sum_complete() const {
                      [](const auto& entry) { return !entry.second.accepted || entry.second.folded; });
 }
 
-PhaseSum Fleet::close_sum(Version /*current*/) {
+PhaseSum Fleet::close_sum() {
   if (strategy_.traits().keeps_updates) {
     const auto all_here = [this] {
       return std::all_of(tasks_.begin(), tasks_.end(),

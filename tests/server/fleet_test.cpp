@@ -167,7 +167,7 @@ TEST(Fleet, SumsAreTheSameBitsWhereverTheyAreMade) {
       world.world.executor.after(kMicrosecond, tick);
     };
     tick();
-    const PhaseSum sum = world.fleet->close_sum(0);
+    const PhaseSum sum = world.fleet->close_sum();
     EXPECT_EQ(units(sum), expected);
     EXPECT_EQ(killed, where == "workers, one dies");
   }
@@ -196,7 +196,7 @@ PhaseSum sum_with_a_liar(FleetWorld& world, const std::function<void(ScriptedPee
     world.world.executor.after(kMicrosecond, [&tick] { tick(); });
   };
   tick();
-  PhaseSum sum = world.fleet->close_sum(0);
+  PhaseSum sum = world.fleet->close_sum();
   world.world.executor.stop();
   return sum;
 }
@@ -506,7 +506,7 @@ TEST(DeployedFleet, GivesTasksToTheClientTheyName) {
   ASSERT_TRUE(world.wait([&] { return world.log.updates.size() == 1; }));
   world.fleet->open_sum(empty_delta_sum());
   world.fleet->accept({{2, 1}, 12});
-  EXPECT_EQ(units(world.fleet->close_sum(0)), expected_units({{2, 1}}));
+  EXPECT_EQ(units(world.fleet->close_sum()), expected_units({{2, 1}}));
 }
 
 TEST(DeployedFleet, ARejoiningClientGetsItsTaskAgain) {

@@ -87,7 +87,6 @@ Update random_update(Random& random, bool with_slots) {
 Fold random_fold(Random& random) {
   Fold v;
   v.number = random.next64();
-  v.current = random.next64();
   v.terms = some<Fold::Term>(random, [](Random& r) { return Fold::Term{random_task(r), r.next64()}; });
   v.slots = some<Fold::Slot>(random, [](Random& r) {
     return Fold::Slot{random_text(r),
@@ -221,7 +220,7 @@ TEST(Codec, FieldsArriveWhereTheyBelong) {
   EXPECT_EQ(hello_back->client, ClientId{9});
   EXPECT_EQ(hello_back->examples, 100U);
   EXPECT_EQ(hello_back->process, 77);
-  const auto fold = decode<Fold>(encode(Fold{1, 2, {{{3, 4}, 5}}, {{"s", 6, Weighting::uniform, {7, 8.0}}}}));
+  const auto fold = decode<Fold>(encode(Fold{1, {{{3, 4}, 5}}, {{"s", 6, Weighting::uniform, {7, 8.0}}}}));
   ASSERT_TRUE(fold);
   EXPECT_EQ(fold->terms[0].weight, 5U);
   EXPECT_EQ(fold->slots[0].scale.exponent, 7);

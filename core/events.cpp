@@ -153,6 +153,8 @@ std::string json(const ClientsEvaluated& e) {
       .field("accuracies", e.accuracies)
       .field("losses", e.losses)
       .field("examples", e.examples)
+      .field("bytes_up", e.bytes_up)
+      .field("bytes_down", e.bytes_down)
       .done();
 }
 

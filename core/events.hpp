@@ -69,7 +69,7 @@ struct WindowClosed {
   std::uint64_t discarded = 0;
   std::uint64_t lost = 0;
   std::uint64_t cancelled = 0;
-  std::uint64_t bytes_up = 0;  // of this window
+  std::uint64_t bytes_up = 0;  // of this window's tasks
   std::uint64_t bytes_down = 0;
   double train_loss = kNoNumber;          // example-weighted mean over accepted tasks
   std::map<std::string, double> metrics;  // what the strategy reports
@@ -94,6 +94,8 @@ struct ClientsEvaluated {
   std::vector<double> accuracies;  // same order
   std::vector<double> losses;
   std::vector<std::uint64_t> examples;
+  std::uint64_t bytes_up = 0;    // answers, of clients without held-out data too; in no window's bytes
+  std::uint64_t bytes_down = 0;  // requests, and the model for those that did not have it
 };
 
 struct RunEnded {

@@ -45,6 +45,9 @@ struct Recipe {
   bool operator==(const Recipe&) const = default;
 };
 
+/// A client that says it has more examples is refused: sums over weights stay far inside their integers.
+inline constexpr std::uint64_t kMostExamples = std::uint64_t{1} << 40U;
+
 /// Peer to server, first. A worker hosts any client; a deployed client is one client with its own data.
 struct Hello {
   std::string name;
@@ -52,7 +55,7 @@ struct Hello {
   std::string cpu;
   std::uint32_t capacity = 1;      // tasks it can run at a time
   std::optional<ClientId> client;  // set by a deployed client
-  std::uint64_t examples = 0;      // of a deployed client
+  std::uint64_t examples = 0;      // of a deployed client; [0, kMostExamples]
   std::int64_t process = 0;
 };
 
@@ -120,7 +123,6 @@ struct Fold {
     FixedPointScale scale;
   };
   std::uint64_t number = 0;  // of this request
-  Version current = 0;
   std::vector<Term> terms;
   std::vector<Slot> slots;
 };

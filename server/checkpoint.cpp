@@ -15,7 +15,7 @@ namespace fedloom {
 
 namespace {
 
-constexpr std::string_view kMagic = "FLCKPT01";
+constexpr std::string_view kMagic = "FLCKPT02";
 constexpr std::string_view kModel = "model";
 constexpr std::string_view kSlotPrefix = "slot/";
 
@@ -23,8 +23,8 @@ template <class Archive, class State>
 void fields(Archive& archive, State& checkpoint, std::uint64_t& layout) {
   archive(layout, checkpoint.experiment, checkpoint.events_offset, checkpoint.wall_seconds);
   auto& state = checkpoint.state;
-  archive(state.windows, state.now, state.ended, state.totals, state.records, state.server.version,
-          state.server.scalars);
+  archive(state.windows, state.now, state.ended, state.totals, state.records, state.superseded,
+          state.server.version, state.server.scalars);
 }
 
 }  // namespace
@@ -40,6 +40,7 @@ std::string checkpoint_to_bytes(const Checkpoint& checkpoint) {
   copy.state.ended = state.ended;
   copy.state.totals = state.totals;
   copy.state.records = state.records;
+  copy.state.superseded = state.superseded;
   copy.state.server.version = state.server.version;
   copy.state.server.scalars = state.server.scalars;
   std::uint64_t layout = state.server.model.layout().fingerprint();
@@ -87,10 +88,10 @@ Checkpoint checkpoint_from_bytes(std::string_view bytes, std::shared_ptr<const L
     throw user_error("{}: the file is damaged: {}", source, error.what());
   }
   if (written_layout != layout->fingerprint())
-    throw user_error(
+    throw ForeignCheckpoint(fmt::format(
         "{}: is of a model with layout {:016x}, this experiment's has {:016x}; resume with the experiment "
         "that wrote it",
-        source, written_layout, layout->fingerprint());
+        source, written_layout, layout->fingerprint()));
   TensorMap tensors = tensors_from_bytes(body.substr(frame + head_size), source);
   const auto model = tensors.find(kModel);
   if (model == tensors.end() || model->second.data.size() != layout->size())
@@ -126,7 +127,7 @@ CheckpointFolder::Written CheckpointFolder::write(const Checkpoint& checkpoint) 
   std::vector<std::string> all = files();
   std::error_code ignored;
   // A later window is of a future that was given up, or a damaged file that the resume passed over.
-  for (; all.back() > file; all.pop_back()) std::filesystem::remove(all.back(), ignored);
+  for (; !all.empty() && all.back() > file; all.pop_back()) std::filesystem::remove(all.back(), ignored);
   for (std::size_t i = 0; i + keep_ < all.size(); ++i) std::filesystem::remove(all[i], ignored);
   return {file, bytes.size()};
 }
@@ -141,9 +142,9 @@ std::optional<CheckpointFolder::Loaded> CheckpointFolder::newest(
     try {
       loaded.checkpoint = checkpoint_from_bytes(read_file(loaded.file), layout, loaded.file);
       return loaded;
+    } catch (const ForeignCheckpoint&) {
+      throw;
     } catch (const UserError& error) {
-      // A file of another experiment is a mistake to report; a damaged one has an older sibling.
-      if (std::string_view(error.what()).find("resume with the experiment") != std::string_view::npos) throw;
       loaded.skipped.emplace_back(error.what());
     }
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.hpp"
 #include "server/federation_state.hpp"
 
 namespace fedloom {
@@ -18,8 +19,14 @@ struct Checkpoint {
   double wall_seconds = 0.0;        // spent so far, over all interruptions
 };
 
+/// A sound checkpoint of another model: a mistake to report, where a damaged file has an older sibling.
+struct ForeignCheckpoint : UserError {
+  using UserError::UserError;
+};
+
 /// The bytes of the file form and back; `layout` gives the model its meaning. Reading throws UserError when
-/// the bytes are damaged or of another layout, naming `source` and both fingerprints.
+/// the bytes are damaged, ForeignCheckpoint when they are of another layout, naming `source` and both
+/// fingerprints.
 std::string checkpoint_to_bytes(const Checkpoint& checkpoint);
 Checkpoint checkpoint_from_bytes(std::string_view bytes, std::shared_ptr<const Layout> layout,
                                  const std::string& source);

@@ -84,6 +84,7 @@ bool Coordinator::make_phase(Tick now) {
   accepted_.clear();
   started_ = 0;
   sum_open_ = false;
+  late_ = false;
   Recipe base = config_.recipe;
   base.learning_rate *= std::pow(config_.lr_decay, static_cast<double>(state_.windows));
   phase_ = strategy_.next_phase(state_.server, sums_, base);
@@ -132,20 +133,27 @@ void Coordinator::start_task(Tick now, ClientId client) {
   LiveTask live;
   task.recipe = recipe_for(task.id, live.straggler);
   live.version = task.version;
+  live.examples = population_.examples(client);
   strategy_.prepare(state_.server, task);
   live.bytes_down = deployed_size(task);
   for (const std::string& name : phase_->shared)
     live.bytes_down += deployed_shared_size(name, state_.server.slots.at(name).data.size());
-  if (strategy_.traits().exchanges && record.held_model != task.version) {
-    live.bytes_down += deployed_shared_size("model", exchanged_.size());
-    record.held_model = task.version;
-  }
+  live.bytes_down += charge_model(client);
   closed_.bytes_down += live.bytes_down + deployed_verdict_size();
   ++started_;
   cohort_.insert(client);
   live_[task.id] = live;
   port_.emit(TaskStarted{open_window(), now, task.id, task.kind, task.version, live.bytes_down});
   port_.start(task);
+}
+
+// The bytes that bring the client the current model, were it deployed: none when it has it already.
+std::uint64_t Coordinator::charge_model(ClientId client) {
+  if (!strategy_.traits().exchanges) return 0;
+  ClientRecord& record = state_.records[client];
+  if (record.held_model == state_.server.version) return 0;
+  record.held_model = state_.server.version;
+  return deployed_shared_size("model", exchanged_.size());
 }
 
 Recipe Coordinator::recipe_for(TaskId task, bool& straggler) const {
@@ -163,7 +171,7 @@ Recipe Coordinator::recipe_for(TaskId task, bool& straggler) const {
 Reason Coordinator::judge(const Update& update, const LiveTask& live) const {
   if (update.reason != Reason::none) return update.reason;
   if (live.straggler && !config_.stragglers.keep) return Reason::late;
-  if (update.examples > population_.examples(update.id.client)) return Reason::range;
+  if (update.examples > live.examples) return Reason::range;
   if (!std::isfinite(update.loss_sum)) return Reason::not_finite;
   for (const auto& [name, value] : update.scalars)
     if (!std::isfinite(value)) return Reason::not_finite;
@@ -246,12 +254,13 @@ void Coordinator::take_in(const Update& update, std::uint64_t staleness) {
 }
 
 // The scale of a sum follows from the cohort alone, never from what arrives, so that terms may be added
-// as they come. A client cannot claim more examples than it is registered with.
+// as they come. A client cannot claim more examples than it was registered with when its task was started.
 void Coordinator::open_sum() {
   double total = 0.0;
   double largest = 1.0;
-  for (const ClientId client : cohort_) {
-    const auto weight = static_cast<double>(pacer_.weight({population_.examples(client), 0}));
+  for (const auto& [id, live] : live_) {
+    if (!cohort_.contains(id.client)) continue;
+    const auto weight = static_cast<double>(pacer_.weight({live.examples, 0}));
     total += weight;
     largest = std::max(largest, weight);
   }
@@ -268,11 +277,13 @@ WindowView Coordinator::view(Tick now) const {
   view.started = started_;
   view.live = live_.size();
   view.accepted = accepted_.size();
+  view.late = late_;
   return view;
 }
 
 void Coordinator::on_deadline(Tick now, WindowId window) {
   if (window != open_window() || !phase_ || ended_) return;
+  late_ = true;
   if (!pacer_.close_late(view(now))) return;
   close_phase(now);
   proceed(now);
@@ -283,10 +294,12 @@ void Coordinator::close_phase(Tick now) {
   if (pacer_.cancels_at_close()) {
     std::vector<TaskId> left;
     for (const auto& [id, live] : live_) left.push_back(id);
-    const Reason reason = pacer_.close(at_close) ? Reason::surplus : Reason::late;
+    WindowView punctual = at_close;
+    punctual.late = false;
+    const Reason reason = pacer_.close(punctual) ? Reason::surplus : Reason::late;
     for (const TaskId id : left) settle(now, id, Verdict::cancelled, reason, nullptr);
   }
-  PhaseSum sum = port_.close_sum(state_.server.version);
+  PhaseSum sum = port_.close_sum();
   sum.accepted = accepted_.size();
   double total = 0.0;
   for (const auto& [id, accepted] : accepted_) {

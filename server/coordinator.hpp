@@ -44,7 +44,7 @@ class FederationPort {
   virtual void open_sum(PhaseSum sum) = 0;
   virtual void accept(const Fold::Term& term) = 0;
   /// Waits until every accepted update is in the sum and returns it.
-  virtual PhaseSum close_sum(Version current) = 0;
+  virtual PhaseSum close_sum() = 0;
   /// The task has ended: its client hears, its held update may be forgotten.
   virtual void end(TaskId task, Verdict verdict, Reason reason) = 0;
   /// Call Coordinator::on_deadline(window) at this time.
@@ -59,8 +59,8 @@ class FederationPort {
   virtual void emit(const FederationEvent& event) = 0;
   /// A window boundary was reached; `state` is complete, and the same whether or not more windows follow.
   /// `superseded` are kept client states that newer ones have replaced in this window: whoever starts from
-  /// this boundary or a later one does not need them.
-  virtual void boundary(const FederationState& state, const std::vector<TaskId>& superseded) = 0;
+  /// this boundary or a later one does not need them. state.superseded is the port's own.
+  virtual void boundary(FederationState& state, const std::vector<TaskId>& superseded) = 0;
 };
 
 /// Partial work of slow clients, as in FedProx's experiments.
@@ -112,6 +112,7 @@ class Coordinator {
  private:
   struct LiveTask {
     Version version = 0;
+    std::uint64_t examples = 0;  // registered when it was started: a client may register anew meanwhile
     std::uint64_t bytes_down = 0;
     bool straggler = false;
   };
@@ -134,6 +135,8 @@ class Coordinator {
   void close_window(Tick now);
   void evaluate(Tick now);
   void evaluate_clients(Tick now);
+  void charge_evaluation(ClientId client, ClientsEvaluated& event);
+  std::uint64_t charge_model(ClientId client);
   void note_evaluation(Tick now, const EvaluationResult& result);
   void finish_if_done(Tick now, bool evaluated);
   void finish(Tick now, const std::string& reason);
@@ -157,6 +160,7 @@ class Coordinator {
   std::vector<ClientId> previous_;  // cohort of the previous phase of this window
   std::uint64_t started_ = 0;
   bool sum_open_ = false;
+  bool late_ = false;  // the deadline passed in this phase, with too few in
   std::vector<TaskId> superseded_;
   std::map<TaskId, LiveTask> live_;
   std::map<TaskId, Accepted> accepted_;

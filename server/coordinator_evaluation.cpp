@@ -1,8 +1,9 @@
 // Evaluation at window boundaries: of the one model, and of clients on their own held-out data. It reads the
-// state and changes nothing but the totals.
+// state and changes nothing but the totals, and who holds which model.
 #include <algorithm>
 
 #include "server/coordinator.hpp"
+#include "transport/codec.hpp"
 
 namespace fedloom {
 
@@ -44,6 +45,7 @@ void Coordinator::evaluate_clients(Tick now) {
   event.version = state_.server.version;
   EvaluationResult all;
   for (const ClientEvaluation& result : port_.evaluate_clients(state_.server.version, chosen)) {
+    charge_evaluation(result.client, event);
     if (result.examples == 0) continue;
     const auto examples = static_cast<double>(result.examples);
     event.clients.push_back(result.client);
@@ -54,12 +56,20 @@ void Coordinator::evaluate_clients(Tick now) {
     all.loss += result.loss_sum;
     all.examples += result.examples;
   }
+  state_.totals.bytes_up += event.bytes_up;
+  state_.totals.bytes_down += event.bytes_down;
   port_.emit(event);
   if (!strategy_.traits().personal_models || all.examples == 0) return;
   // There is no one model to test: the federation's quality is that of its clients' own models.
   all.accuracy /= static_cast<double>(all.examples);
   all.loss /= static_cast<double>(all.examples);
   note_evaluation(now, all);
+}
+
+// What it would cost deployed. The request names one client, as a deployed client is asked.
+void Coordinator::charge_evaluation(ClientId client, ClientsEvaluated& event) {
+  event.bytes_up += deployed_evaluation_answer_size();
+  event.bytes_down += deployed_evaluation_request_size() + charge_model(client);
 }
 
 }  // namespace fedloom

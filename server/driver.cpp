@@ -9,6 +9,7 @@ namespace fedloom {
 namespace {
 
 constexpr Tick kAttention = 100 * kMillisecond;  // how often signals and worker processes are looked at
+constexpr Tick kPatience = 5 * kSecond;          // for the next update of a window that is to be the last
 constexpr Tick kTaskTicks = 1;                   // without device profiles every task lasts one tick
 constexpr std::uint64_t kHopeless = 64;          // failed tasks in a row after which the run gives up
 
@@ -28,6 +29,8 @@ Driver::Driver(DriverParts parts)
     population_.available = [this](ClientId client) { return fleet_.available(client); };
     population_.examples = [this](ClientId client) { return fleet_.examples(client); };
   }
+  // What older checkpoints need goes with them, as it would have if the run had not been interrupted.
+  superseded_.push_front(coordinator_.state().superseded);
   virtual_.set_handler([this](const Event& event) { on_event(event); });
 }
 
@@ -39,6 +42,7 @@ Fleet::Listener Driver::make_listener() {
   listener.on_update = [this](const Update& update) {
     parts_.executor->post([this, id = update.id] {
       if (!fleet_.ready(id)) return;
+      if (stopping_) stopping_ = parts_.executor->now();
       note_failure(fleet_.update(id));
       coordinator_.on_finished(now(), fleet_.update(id));
     });
@@ -55,7 +59,8 @@ Fleet::Listener Driver::make_listener() {
 void Driver::run() {
   const auto unwanted = [this] { return parts_.interrupt() != Interrupt::none; };
   pump([&] { return fleet_.peer_count() >= parts_.peers_to_wait_for || unwanted(); });
-  if (unwanted()) return;  // nothing has begun
+  if (unwanted()) return;
+  begun_ = true;
   if (parts_.virtual_time) {
     virtual_.restore(coordinator_.state().now, {});
     coordinator_.begin(virtual_.now());
@@ -79,7 +84,16 @@ void Driver::pump(const std::function<bool()>& done) {
 void Driver::check_interrupt() {
   const Interrupt wish = parts_.interrupt();
   if (wish == Interrupt::now) throw Interrupted();
-  if (wish == Interrupt::after_window) coordinator_.stop_after_window();
+  if (wish == Interrupt::none || !begun_ || coordinator_.ended()) return;
+  coordinator_.stop_after_window();
+  const Tick now = parts_.executor->now();
+  if (!stopping_) {
+    stopping_ = now;
+    emit(Note{fmt::format("finishing round {}; again to stop now", coordinator_.open_window())});
+  }
+  // A client that hangs, or stays away, may keep a deployed window open for ever. What is on disk is a
+  // boundary, and the run goes on from there.
+  if (!parts_.virtual_time && now - *stopping_ > kPatience) throw Interrupted();
 }
 
 void Driver::start(const Task& task) {
@@ -98,6 +112,7 @@ void Driver::end(TaskId task, Verdict verdict, Reason reason) {
         Event{it->second, EventKind::client_finish, static_cast<std::int64_t>(task.client), task.number});
     finish_.erase(it);
   }
+  if (verdict == Verdict::accepted && parts_.strategy->traits().keeps_client_state) unsaved_.insert(task);
   fleet_.end(task, verdict, reason);
 }
 
@@ -105,8 +120,9 @@ void Driver::set_deadline(WindowId window, Tick when) {
   if (parts_.virtual_time) {
     virtual_.schedule({when, EventKind::server_aggregate, -1, static_cast<std::int64_t>(window)});
   } else {
-    parts_.executor->after(std::max<Tick>(0, when - now()),
-                           [this, window] { coordinator_.on_deadline(now(), window); });
+    parts_.executor->cancel(deadline_);
+    deadline_ = parts_.executor->after(std::max<Tick>(0, when - now()),
+                                       [this, window] { coordinator_.on_deadline(now(), window); });
   }
 }
 
@@ -145,14 +161,27 @@ void Driver::emit(const MachineEvent& event) {
   for (Sink* sink : parts_.sinks) sink->on(event);
 }
 
-void Driver::boundary(const FederationState& state, const std::vector<TaskId>& superseded) {
-  superseded_.back().insert(superseded_.back().end(), superseded.begin(), superseded.end());
+// A state that no checkpoint names is of no use once a newer one counts. One that was replaced after the
+// oldest checkpoint that is kept is one that it may be resumed with.
+void Driver::forget_states(FederationState& state, const std::vector<TaskId>& superseded) {
+  std::vector<TaskId> useless;
+  for (const TaskId& old : superseded)
+    (unsaved_.erase(old) > 0 ? useless : superseded_.back()).push_back(old);
+  state.superseded.clear();
+  for (const std::vector<TaskId>& list : superseded_)
+    state.superseded.insert(state.superseded.end(), list.begin(), list.end());
   if (parts_.checkpoint(state)) {
-    // A state that was replaced after the oldest checkpoint that is kept is one that it may be resumed with.
+    unsaved_.clear();
     superseded_.emplace_back();
-    for (; superseded_.size() > parts_.checkpoints_kept; superseded_.pop_front())
-      fleet_.forget(superseded_.front());
   }
+  for (; superseded_.size() > parts_.checkpoints_kept; superseded_.pop_front())
+    useless.insert(useless.end(), superseded_.front().begin(), superseded_.front().end());
+  fleet_.forget(useless);
+}
+
+void Driver::boundary(FederationState& state, const std::vector<TaskId>& superseded) {
+  parts_.executor->cancel(std::exchange(deadline_, 0));  // the window is closed
+  forget_states(state, superseded);
   const ChannelStats stats = parts_.channel->stats();
   const auto [own, all] = parts_.memory();
   emit(MachineState{state.windows, static_cast<double>(parts_.executor->now()) * 1e-9,

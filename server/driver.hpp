@@ -20,6 +20,8 @@
 
 namespace fedloom {
 
+/// What a person wants: nothing, to stop at the end of the open window, to stop at once. In real time a
+/// window of which nothing completes for five seconds after the wish is not waited for.
 enum class Interrupt : std::uint8_t { none, after_window, now };
 
 struct DriverParts {
@@ -52,7 +54,8 @@ struct DriverParts {
   FederationState state;
 };
 
-/// Thrown out of run() when Interrupt::now is asked for.
+/// Thrown out of run() when Interrupt::now is asked for, or the open window does not end after a wish to
+/// stop.
 struct Interrupted : std::runtime_error {
   Interrupted() : std::runtime_error("interrupted") {}
 };
@@ -74,7 +77,7 @@ class Driver final : private FederationPort {
   void start(const Task& task) override;
   void open_sum(PhaseSum sum) override { fleet_.open_sum(std::move(sum)); }
   void accept(const Fold::Term& term) override { fleet_.accept(term); }
-  PhaseSum close_sum(Version current) override { return fleet_.close_sum(current); }
+  PhaseSum close_sum() override { return fleet_.close_sum(); }
   void end(TaskId task, Verdict verdict, Reason reason) override;
   void set_deadline(WindowId window, Tick when) override;
   std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split) override {
@@ -86,7 +89,8 @@ class Driver final : private FederationPort {
   }
   void emit(const FederationEvent& event) override;
   void emit(const MachineEvent& event);
-  void boundary(const FederationState& state, const std::vector<TaskId>& superseded) override;
+  void boundary(FederationState& state, const std::vector<TaskId>& superseded) override;
+  void forget_states(FederationState& state, const std::vector<TaskId>& superseded);
 
   Fleet::Listener make_listener();
   Tick now() const { return parts_.virtual_time ? virtual_.now() : resumed_at_ + parts_.executor->now(); }
@@ -102,10 +106,13 @@ class Driver final : private FederationPort {
   SimulatedExecutor virtual_;
   Fleet fleet_;
   Coordinator coordinator_;
+  bool begun_ = false;
+  std::optional<Tick> stopping_;   // since when nothing has completed, once somebody wants to stop
+  TimerId deadline_ = 0;           // of the open window, in real time
   std::map<TaskId, Tick> finish_;  // virtual time: when each live task ends
-  // Kept states that newer ones replaced, one list for each interval between checkpoints.
+  std::set<TaskId> unsaved_;       // kept states that count and that no checkpoint names
+  // Kept states of checkpoints that newer ones replaced, one list for each interval between checkpoints.
   std::deque<std::vector<TaskId>> superseded_ = std::deque<std::vector<TaskId>>(1);
-  std::optional<Update> failure_;  // the first failed task since something was accepted
   std::uint64_t failures_in_row_ = 0;
 };
 

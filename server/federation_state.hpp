@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "algorithms/strategy.hpp"
 #include "server/population.hpp"
@@ -18,12 +19,11 @@ struct FederationTotals {
   double last_accuracy = 0.0;
   double last_loss = 0.0;
   std::int64_t windows_to_target = -1;  // -1: not reached
-  double accuracy_at_target = 0.0;
 
   template <class Archive>
   void serialize(Archive& archive) {
     archive(client_trainings, tasks, bytes_up, bytes_down, best_accuracy, last_accuracy, last_loss,
-            windows_to_target, accuracy_at_target);
+            windows_to_target);
   }
 };
 
@@ -34,6 +34,9 @@ struct FederationState {
   Tick now = 0;
   FederationTotals totals;
   bool ended = false;
+  /// Kept client states that this boundary does not need and an older checkpoint may: the driver's, to be
+  /// forgotten when those are gone.
+  std::vector<TaskId> superseded;
 };
 
 }  // namespace fedloom

@@ -9,6 +9,12 @@
 
 namespace fedloom {
 
+namespace {
+
+constexpr Tick kLastWord = kSecond;  // for a dropped peer to hear why
+
+}  // namespace
+
 Fleet::Fleet(Channel& channel, Executor& executor, const Strategy& strategy, FleetOptions options, Pump pump,
              Listener listener)
     : channel_(channel),
@@ -21,7 +27,7 @@ Fleet::Fleet(Channel& channel, Executor& executor, const Strategy& strategy, Fle
   handlers.on_message = [this](PeerId peer, Message&& message) { on_message(peer, message); };
   handlers.on_peer = [this](PeerId peer, PeerChange change, Reason reason) { on_peer(peer, change, reason); };
   handlers.on_refused = [this](PeerId peer, Reason reason, const std::string& text) {
-    refuse(peer, reason, text);
+    log_refusal(peer, reason, text);  // the channel counts its own
   };
   channel_.set_handlers(std::move(handlers));
 }
@@ -31,7 +37,26 @@ void Fleet::send(PeerId peer, const T& value) {
   channel_.send(peer, encode(value));
 }
 
+// What a peer says and should not. Its own tasks may wait for an answer that comes in no better form, so it
+// is dropped after a few.
 void Fleet::refuse(PeerId peer, Reason reason, const std::string& text) {
+  log_refusal(peer, reason, text);
+  if (++refusals_[peer] >= options_.max_refusals) drop(peer, reason);
+}
+
+// It is told, so that a process of ours ends and is started anew; whoever does not listen is cut off. Its
+// tasks are those of a peer that was lost.
+void Fleet::drop(PeerId peer, Reason reason) {
+  if (!dropped_.insert(peer).second) return;
+  send(peer, Goodbye{fmt::format("dropped for messages that do not parse or belong ({})", to_string(reason)),
+                     true});
+  executor_.after(kLastWord, [this, peer, reason] { channel_.disconnect(peer, reason); });
+  if (const auto it = peers_.find(peer); it != peers_.end() && it->second.hello.client)
+    lost_at_[*it->second.hello.client] = executor_.now();
+  remove_peer(peer, "what it sent did not parse or belong");
+}
+
+void Fleet::log_refusal(PeerId peer, Reason reason, const std::string& text) {
   const auto it = peers_.find(peer);
   const std::string name = it != peers_.end() ? it->second.hello.name
                            : peer == kNoPeer  ? "a stranger"
@@ -55,6 +80,8 @@ std::vector<std::int64_t> Fleet::processes() const {
 void Fleet::on_peer(PeerId peer, PeerChange change, Reason reason) {
   // A joined peer exists for us once it has said hello.
   if (change != PeerChange::left) return;
+  refusals_.erase(peer);
+  dropped_.erase(peer);
   const auto it = peers_.find(peer);
   if (it == peers_.end()) return;
   // Whoever said goodbye is not waited for; whoever was lost is still of the federation for a while.
@@ -92,6 +119,11 @@ void Fleet::on_hello(PeerId id, const Hello& hello) {
                    true});
       return refuse(id, Reason::range,
                     fmt::format("client index {} of {}", *hello.client, options_.population));
+    }
+    if (hello.examples > kMostExamples) {
+      send(id, Goodbye{fmt::format("{} examples are more than {}", hello.examples, kMostExamples), true});
+      return refuse(id, Reason::range,
+                    fmt::format("client {} with {} examples", *hello.client, hello.examples));
     }
     if (const auto old = clients_.find(*hello.client); old != clients_.end())
       take_over(old->second, *hello.client);
@@ -131,6 +163,7 @@ void Fleet::remove_peer(PeerId id, const std::string& why) {
   for (auto fold = folds_.begin(); fold != folds_.end();)
     fold = fold->second.peer == id ? folds_.erase(fold) : std::next(fold);
   evaluating_.erase(id);
+  given_up_.erase(id);
   for (const TaskId& task : peer.tasks) {
     const auto found = tasks_.find(task);
     if (found == tasks_.end() || found->second.folded || found->second.here) continue;
@@ -184,13 +217,13 @@ void Fleet::start(const Task& task) {
 }
 
 void Fleet::wait_for_client(Tracked& tracked) {
+  // Whoever said goodbye is not waited for.
   const auto lost = lost_at_.find(tracked.task.id.client);
-  const Tick away = lost == lost_at_.end() ? 0 : executor_.now() - lost->second;
-  tracked.patience =
-      executor_.after(std::max<Tick>(0, options_.lost_after - away), [this, task = tracked.task.id] {
-        const auto late = tasks_.find(task);
-        if (late != tasks_.end() && !late->second.peer) listener_.on_lost(task, Reason::disconnected);
-      });
+  const Tick left = lost == lost_at_.end() ? 0 : options_.lost_after - (executor_.now() - lost->second);
+  tracked.patience = executor_.after(std::max<Tick>(0, left), [this, task = tracked.task.id] {
+    const auto late = tasks_.find(task);
+    if (late != tasks_.end() && !late->second.peer) listener_.on_lost(task, Reason::disconnected);
+  });
 }
 
 void Fleet::dispatch() {
@@ -246,8 +279,13 @@ void Fleet::on_update(PeerId id, Update update) {
   const auto it = tasks_.find(update.id);
   if (it == tasks_.end() || it->second.peer != id) {
     peer.running -= peer.tasks.erase(update.id) > 0 && peer.running > 0 ? 1 : 0;
-    return refuse(id, Reason::unknown_task,
-                  fmt::format("task {} of client {}", update.id.number, update.id.client));
+    const std::string text = fmt::format("task {} of client {}", update.id.number, update.id.client);
+    // An update that its task's end crossed on the way is nobody's fault.
+    const auto ended = peer.ended.find(update.id.client);
+    if (ended == peer.ended.end() || ended->second != update.id.number)
+      return refuse(id, Reason::unknown_task, text);
+    peer.ended.erase(ended);
+    return log_refusal(id, Reason::unknown_task, text);
   }
   Tracked& tracked = it->second;
   const bool sent_whole = update.slots.size() == update.reports.size() && update.reason == Reason::none;
@@ -256,6 +294,7 @@ void Fleet::on_update(PeerId id, Update update) {
                   fmt::format("task {} of client {}", update.id.number, update.id.client));
   const bool first = !tracked.update;
   if (first && peer.running > 0) --peer.running;
+  if (first) refusals_.erase(id);  // over a long run a sound peer may have a few
   if (sent_whole) {
     // What a client says of its own floats is only believed of a worker's held ones.
     for (std::size_t i = 0; i < update.slots.size(); ++i) {
@@ -281,7 +320,10 @@ void Fleet::end(TaskId task, Verdict verdict, Reason reason) {
   if (it->second.patience != 0) executor_.cancel(it->second.patience);
   if (const auto peer = it->second.peer; peer && peers_.contains(*peer)) {
     Peer& holder = peers_.at(*peer);
-    if (!it->second.update && holder.running > 0) --holder.running;
+    if (!it->second.update) {
+      holder.ended[task.client] = task.number;
+      if (holder.running > 0) --holder.running;
+    }
     holder.tasks.erase(task);
     tell(*peer, {task, verdict, reason});
   } else {
@@ -312,6 +354,7 @@ void Fleet::forget(const std::vector<TaskId>& states) {
 // ---- messages ----
 
 void Fleet::on_message(PeerId peer, const Message& message) {
+  if (dropped_.contains(peer)) return;  // it was on its way
   const auto type = static_cast<MessageType>(message.type);
   if (type == MessageType::hello) {
     if (const auto hello = decode<Hello>(message); hello && hello->capacity > 0)
@@ -324,15 +367,7 @@ void Fleet::on_message(PeerId peer, const Message& message) {
   if (type == MessageType::partial_sum)
     if (const auto partial = decode<PartialSum>(message)) return on_partial(peer, *partial);
   if (type == MessageType::client_evaluations)
-    if (const auto results = decode<ClientEvaluations>(message)) {
-      const auto asked = evaluating_.find(peer);
-      if (asked == evaluating_.end())
-        return refuse(peer, Reason::unknown_task, "an evaluation nobody asked for");
-      for (const ClientEvaluation& result : results->results)
-        if (asked->second.contains(result.client)) evaluations_.push_back(result);
-      evaluating_.erase(asked);
-      return;
-    }
+    if (const auto results = decode<ClientEvaluations>(message)) return on_evaluations(peer, *results);
   if (type == MessageType::goodbye)
     if (const auto goodbye = decode<Goodbye>(message)) {
       if (goodbye->failed && !options_.deployed) throw user_error("{}", goodbye->reason);

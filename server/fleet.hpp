@@ -24,8 +24,11 @@ namespace fedloom {
 struct FleetOptions {
   Welcome welcome;
   bool deployed = false;  // peers are single clients, tasks go to the client they name
-  Tick lost_after = 0;    // a deployed client that is gone this long loses its task
+  Tick lost_after = 0;    // a deployed client that was lost this long ago loses its task; at goodbye, at once
   std::uint64_t population = 0;
+  /// A peer is dropped at this many messages that do not parse or belong without an update between them that
+  /// does; a channel does so with its frames.
+  std::uint32_t max_refusals = ChannelOptions{}.max_bad_frames;
 };
 
 class Fleet {
@@ -56,7 +59,7 @@ class Fleet {
   void open_sum(PhaseSum sum);
   void accept(const Fold::Term& term);
   /// Waits until every accepted update is in.
-  PhaseSum close_sum(Version current);
+  PhaseSum close_sum();
   void end(TaskId task, Verdict verdict, Reason reason);
   /// Kept client states that no checkpoint needs any more.
   void forget(const std::vector<TaskId>& states);
@@ -80,6 +83,8 @@ class Fleet {
     std::set<std::pair<std::string, Version>> has;  // shared vectors sent to it
     std::set<TaskId> tasks;                         // running there or held there
     std::size_t running = 0;
+    // Tasks that ended while it worked on them, by client: an answer may be on its way.
+    std::map<ClientId, std::uint32_t> ended;
   };
   struct Tracked {
     Task task;
@@ -102,6 +107,8 @@ class Fleet {
   void on_hello(PeerId peer, const Hello& hello);
   void on_update(PeerId peer, Update update);
   void on_partial(PeerId peer, const PartialSum& partial);
+  void ask_for_evaluations(Version version);
+  void on_evaluations(PeerId peer, const ClientEvaluations& evaluations);
   void take_over(PeerId old, ClientId client);
   void remove_peer(PeerId peer, const std::string& why);
   void dispatch();
@@ -114,6 +121,8 @@ class Fleet {
   void fold_at_workers();
   bool sum_complete() const;
   void refuse(PeerId peer, Reason reason, const std::string& text);
+  void log_refusal(PeerId peer, Reason reason, const std::string& text);
+  void drop(PeerId peer, Reason reason);
   template <class T>
   void send(PeerId peer, const T& value);
 
@@ -134,9 +143,14 @@ class Fleet {
   PhaseSum sum_;
   std::uint64_t fold_number_ = 0;
   std::map<std::uint64_t, PendingFold> folds_;
-  std::map<PeerId, Verdicts> verdicts_;  // to be sent when the call at hand is done
+  std::map<PeerId, Verdicts> verdicts_;              // to be sent when the call at hand is done
+  Version evaluated_ = 0;                            // of the latest evaluation on clients
+  std::map<ClientId, TaskId> to_evaluate_;           // whose result is still wanted
+  std::map<PeerId, std::set<ClientId>> evaluating_;  // who was asked for whose
+  std::map<PeerId, std::set<Version>> given_up_;     // answers that nobody waits for any more
   std::vector<ClientEvaluation> evaluations_;
-  std::map<PeerId, std::set<ClientId>> evaluating_;
+  std::map<PeerId, std::uint32_t> refusals_;  // since the last sound update
+  std::set<PeerId> dropped_;                  // and not gone yet
 };
 
 }  // namespace fedloom

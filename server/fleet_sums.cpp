@@ -1,6 +1,7 @@
 // What the fleet gathers from many peers at once: sums of updates, whole updates, evaluations. A peer that
 // dies meanwhile only costs time: its part is asked for again elsewhere.
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "server/fleet.hpp"
@@ -79,7 +80,7 @@ void Fleet::on_partial(PeerId peer, const PartialSum& partial) {
   }
   if (!sound) {
     refuse(peer, Reason::layout, "a partial sum of the wrong size");
-    channel_.disconnect(peer, Reason::layout);
+    drop(peer, Reason::layout);  // nothing better will come
     return;
   }
   index = 0;
@@ -93,7 +94,7 @@ bool Fleet::sum_complete() const {
                      [](const auto& entry) { return !entry.second.accepted || entry.second.folded; });
 }
 
-PhaseSum Fleet::close_sum(Version /*current*/) {
+PhaseSum Fleet::close_sum() {
   if (strategy_.traits().keeps_updates) {
     const auto all_here = [this] {
       return std::all_of(tasks_.begin(), tasks_.end(),
@@ -133,36 +134,67 @@ PhaseSum Fleet::close_sum(Version /*current*/) {
 
 // ---- evaluation on clients ----
 
+// Workers are asked until every client has a result. A deployed client is asked once for each connection it
+// has within lost_after; one that does not answer is not evaluated.
 std::vector<ClientEvaluation> Fleet::evaluate_clients(Version version, const std::vector<TaskId>& clients) {
   evaluations_.clear();
-  std::map<ClientId, TaskId> left;
-  for (const TaskId& client : clients) left[client.client] = client;
-  while (!left.empty()) {
+  evaluated_ = version;
+  for (const TaskId& client : clients) to_evaluate_[client.client] = client;
+  const auto late = std::make_shared<bool>(false);  // the timer outlives an interrupted wait
+  const TimerId patience =
+      options_.deployed ? executor_.after(options_.lost_after, [late] { *late = true; }) : TimerId{0};
+  while (!to_evaluate_.empty() && !*late) {
     if (options_.deployed)
-      std::erase_if(left, [this](const auto& entry) { return !clients_.contains(entry.first); });
+      std::erase_if(to_evaluate_, [this](const auto& entry) { return !clients_.contains(entry.first); });
     else
       pump_([this] { return !peers_.empty(); });
-    if (left.empty()) break;
-    std::map<PeerId, EvaluateClients> requests;
-    std::size_t index = 0;
-    for (const auto& [client, state] : left) {
-      auto peer = peers_.begin();
-      std::advance(peer, static_cast<std::ptrdiff_t>(index++ % peers_.size()));
-      EvaluateClients& request = requests[options_.deployed ? clients_.at(client) : peer->first];
-      request.version = version;
-      request.clients.push_back(state);
-    }
-    for (const auto& [peer, request] : requests) {
-      if (strategy_.traits().exchanges) send_shared(peer, "model", version);
-      for (const TaskId& client : request.clients) evaluating_[peer].insert(client.client);
-      channel_.send(peer, encode(request));
-    }
-    pump_([this] { return evaluating_.empty(); });
-    for (const ClientEvaluation& done : evaluations_) left.erase(done.client);
+    ask_for_evaluations(version);
+    pump_([this, late] { return evaluating_.empty() || *late; });
   }
+  executor_.cancel(patience);
+  for (const auto& [peer, asked] : evaluating_) given_up_[peer].insert(version);
+  evaluating_.clear();
+  to_evaluate_.clear();
   std::sort(evaluations_.begin(), evaluations_.end(),
             [](const ClientEvaluation& a, const ClientEvaluation& b) { return a.client < b.client; });
   return std::move(evaluations_);
+}
+
+void Fleet::ask_for_evaluations(Version version) {
+  std::map<PeerId, EvaluateClients> requests;
+  std::size_t index = 0;
+  for (const auto& [client, state] : to_evaluate_) {
+    auto peer = peers_.begin();
+    std::advance(peer, static_cast<std::ptrdiff_t>(index++ % peers_.size()));
+    EvaluateClients& request = requests[options_.deployed ? clients_.at(client) : peer->first];
+    request.version = version;
+    request.clients.push_back(state);
+  }
+  for (const auto& [peer, request] : requests) {
+    if (strategy_.traits().exchanges) send_shared(peer, "model", version);
+    for (const TaskId& client : request.clients) evaluating_[peer].insert(client.client);
+    channel_.send(peer, encode(request));
+  }
+}
+
+void Fleet::on_evaluations(PeerId peer, const ClientEvaluations& evaluations) {
+  const auto asked = evaluating_.find(peer);
+  if (asked == evaluating_.end() || evaluations.version != evaluated_) {
+    const auto given_up = given_up_.find(peer);
+    if (given_up != given_up_.end() && given_up->second.erase(evaluations.version) > 0) return;  // too late
+    return refuse(peer, Reason::unknown_task, "an evaluation nobody asked for");
+  }
+  std::set<ClientId> missing = std::move(asked->second);
+  evaluating_.erase(asked);
+  for (const ClientEvaluation& result : evaluations.results) {
+    if (missing.erase(result.client) == 0) continue;
+    evaluations_.push_back(result);
+    to_evaluate_.erase(result.client);
+  }
+  if (missing.empty()) return;
+  if (options_.deployed)
+    for (const ClientId client : missing) to_evaluate_.erase(client);
+  refuse(peer, Reason::layout, fmt::format("an evaluation without client {}", *missing.begin()));
 }
 
 }  // namespace fedloom

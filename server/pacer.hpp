@@ -21,6 +21,7 @@ struct WindowView {
   std::uint64_t started = 0;   // tasks given out
   std::uint64_t live = 0;      // of those, not ended yet
   std::uint64_t accepted = 0;  // of those, usable
+  bool late = false;           // the deadline has passed, with too few in
 };
 
 /// One candidate for the sum.
@@ -40,7 +41,8 @@ class Pacer {
   virtual bool close(const WindowView& window) const = 0;
   /// When the phase closes at the latest, if ever. At that time close_late() decides.
   virtual std::optional<Tick> deadline(const WindowView& window) const = 0;
-  /// At the deadline: whether what has arrived is enough. If not, the phase goes on until close().
+  /// At the deadline: whether what has arrived is enough. If not, the view says `late` from then on and the
+  /// phase goes on until close().
   virtual bool close_late(const WindowView& window) const = 0;
   /// Reason::none, or why a contribution of this staleness is not used.
   virtual Reason admit(const ContributionView& contribution) const = 0;

@@ -1,5 +1,5 @@
 // The registered clients. What is known of every client costs nothing to hold: example counts are asked of
-// whoever knows them, and a record exists only for clients that have been given a task.
+// whoever knows them, and a record exists only for clients that have been given a task or evaluated.
 #pragma once
 
 #include <cstdint>

@@ -155,7 +155,7 @@ void fill(const Message& message, Update& v) {
 
 void fill(const Message& message, Fold& v) {
   expect_no_blobs(message);
-  unpack(message, v.number, v.current, v.terms, v.slots);
+  unpack(message, v.number, v.terms, v.slots);
   for (const Fold::Slot& slot : v.slots) expect_known(slot.weighting, Weighting::uniform);
 }
 
@@ -270,7 +270,7 @@ Message encode(const Update& v) {
   return message;
 }
 
-Message encode(const Fold& v) { return pack(MessageType::fold, v.number, v.current, v.terms, v.slots); }
+Message encode(const Fold& v) { return pack(MessageType::fold, v.number, v.terms, v.slots); }
 
 Message encode(const PartialSum& v) {
   Message message = pack(MessageType::partial_sum, v.number, v.terms);
@@ -343,6 +343,18 @@ std::uint64_t deployed_verdict_size() {
   Verdicts verdicts;
   verdicts.entries.resize(1);
   return wire_size(encode(verdicts), ChannelOptions{});
+}
+
+std::uint64_t deployed_evaluation_request_size() {
+  EvaluateClients request;
+  request.clients.resize(1);
+  return wire_size(encode(request), ChannelOptions{});
+}
+
+std::uint64_t deployed_evaluation_answer_size() {
+  ClientEvaluations answer;
+  answer.results.resize(1);
+  return wire_size(encode(answer), ChannelOptions{});
 }
 
 }  // namespace fedloom

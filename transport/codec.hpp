@@ -54,5 +54,8 @@ std::uint64_t deployed_size(const Task& task);
 std::uint64_t deployed_size(const Update& update);
 std::uint64_t deployed_shared_size(const std::string& name, std::size_t floats);
 std::uint64_t deployed_verdict_size();
+/// Of evaluating one client: the request, and its answer.
+std::uint64_t deployed_evaluation_request_size();
+std::uint64_t deployed_evaluation_answer_size();
 
 }  // namespace fedloom

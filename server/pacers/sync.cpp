@@ -1,7 +1,7 @@
 // Synchronous rounds, as in FedAvg: a cohort starts together and the round closes when all of its goal is
 // in. Over-selection starts more than the goal and takes the first (Bonawitz et al., "Towards Federated
 // Learning at Scale", MLSys 2019); a deadline closes with whoever is in, if they are enough (the window
-// rule of xaynet: a count and a time).
+// rule of xaynet: a count and a time), or else as soon as enough are.
 #include <algorithm>
 #include <cmath>
 
@@ -53,7 +53,8 @@ class SyncPacer : public Pacer {
   bool close(const WindowView& window) const override {
     // A sampler that starts more than it was asked for (`all`) wants every one of them.
     const bool as_asked = window.started <= largest_cohort(window.population);
-    return window.live == 0 || (as_asked && window.accepted >= goal(window.population));
+    return window.live == 0 || (as_asked && window.accepted >= goal(window.population)) ||
+           (window.late && close_late(window));
   }
 
   std::optional<Tick> deadline(const WindowView& window) const override {

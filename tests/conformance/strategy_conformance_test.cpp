@@ -118,7 +118,7 @@ class DirectFederation final : public FederationPort {
   void start(const Task& task) override { tasks_.push_back(through_the_wire(task)); }
   void open_sum(PhaseSum sum) override { sum_ = std::move(sum); }
   void accept(const Fold::Term& term) override { terms_.push_back(term); }
-  PhaseSum close_sum(Version) override {
+  PhaseSum close_sum() override {
     for (const Fold::Term& term : terms_) {
       const Contribution contribution{&updates_.at(term.id), term.weight};
       if (parts_.strategy->traits().keeps_updates)
@@ -149,7 +149,7 @@ class DirectFederation final : public FederationPort {
     if (const auto* done = std::get_if<Evaluated>(&event)) evaluations.push_back(*done);
     if (const auto* done = std::get_if<TaskEnded>(&event)) ended.push_back(*done);
   }
-  void boundary(const FederationState& state, const std::vector<TaskId>& old) override {
+  void boundary(FederationState& state, const std::vector<TaskId>& old) override {
     boundaries.push_back(state);
     superseded.push_back(old);
   }

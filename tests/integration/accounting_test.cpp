@@ -1,10 +1,15 @@
 // Bytes that the program reports against bytes that a relay between its processes saw, and against each
 // other.
 #include <atomic>
+#include <sstream>
 #include <thread>
+
+#include <nlohmann/json.hpp>
 
 #include "tests/integration/federation.hpp"
 #include "tests/transport/relay.hpp"
+#include "transport/codec.hpp"
+#include "transport/zmq_link.hpp"
 
 namespace fedloom::testing {
 namespace {
@@ -53,22 +58,66 @@ class Accounting : public ::testing::TestWithParam<std::string> {
   TempFolder folder_;
 };
 
+/// What the federation's own log says that clients moved, and how often one was evaluated.
+struct Deployed {
+  std::uint64_t up = 0;
+  std::uint64_t down = 0;
+  std::uint64_t evaluations = 0;
+  std::uint64_t parameters = 0;
+};
+
+Deployed deployed_bytes(const std::string& folder) {
+  Deployed deployed;
+  std::istringstream lines(contents(folder + "/events.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto event = nlohmann::json::parse(line);
+    const std::string what = event.at("event");
+    if (what == "run_started") deployed.parameters = event.at("parameters");
+    if (what != "window_closed" && what != "clients_evaluated") continue;
+    deployed.up += event.at("bytes_up").get<std::uint64_t>();
+    deployed.down += event.at("bytes_down").get<std::uint64_t>();
+    if (what == "clients_evaluated") deployed.evaluations += event.at("clients").size();
+  }
+  return deployed;
+}
+
+/// What ZeroMQ puts before messages of this size.
+std::uint64_t framing(std::uint64_t messages, std::uint64_t size) { return messages * zmtp_part_bytes(size); }
+
 // To the byte. Without heartbeats: one that is answered while its client leaves is counted and never read.
 TEST_P(Accounting, SocketBytesAreWhatTheRelaySaw) {
-  DeployedFederation federation(
-      folder_, 4, set({"rounds=12", "evaluate.clients=3", "deploy.heartbeat=20s", "strategy=" + GetParam()}));
-  federation.start_server("tcp://127.0.0.1:0");
-  Relay relay(federation.endpoint());
-  federation.start_clients(relay.endpoint());
-  const RunSummary summary = federation.expect_good_end();
-  const Relay::Seen seen = relay.finish();
-  EXPECT_EQ(summary.socket_bytes_received, seen.to_server);
-  EXPECT_EQ(summary.socket_bytes_sent, seen.to_client);
-  // Deployed bytes are the tasks' own; sockets also carry greetings, heartbeats, framing and evaluations.
-  EXPECT_GT(summary.socket_bytes_received, summary.bytes_up);
-  EXPECT_GT(summary.socket_bytes_sent, summary.bytes_down);
-  EXPECT_LT(summary.socket_bytes_received, summary.bytes_up * 5 / 4);
-  EXPECT_LT(summary.socket_bytes_sent, summary.bytes_down * 5 / 4);
+  std::vector<Deployed> deployed;
+  std::vector<Relay::Seen> seen;
+  for (const char* evaluated : {"0", "3"}) {
+    const TempFolder folder;
+    DeployedFederation federation(folder, 4,
+                                  set({"rounds=12", std::string("evaluate.clients=") + evaluated,
+                                       "deploy.heartbeat=20s", "strategy=" + GetParam()}));
+    federation.start_server("tcp://127.0.0.1:0");
+    Relay relay(federation.endpoint());
+    federation.start_clients(relay.endpoint());
+    const RunSummary summary = federation.expect_good_end();
+    seen.push_back(relay.finish());
+    EXPECT_EQ(summary.socket_bytes_received, seen.back().to_server);
+    EXPECT_EQ(summary.socket_bytes_sent, seen.back().to_client);
+    deployed.push_back(deployed_bytes(federation.out()));
+    // Sockets carry greetings and framing as well.
+    EXPECT_GT(summary.socket_bytes_received, deployed.back().up);
+    EXPECT_GT(summary.socket_bytes_sent, deployed.back().down);
+  }
+  // Both runs greet and train alike: what the second moved more is its evaluations, before the first round
+  // and after each, and the last model, which no task needed.
+  const std::uint64_t evaluations = deployed[1].evaluations;
+  ASSERT_EQ(evaluations, 3U * 13U);
+  EXPECT_EQ(deployed[1].up - deployed[0].up, evaluations * deployed_evaluation_answer_size());
+  EXPECT_EQ(deployed[1].down - deployed[0].down,
+            evaluations * deployed_evaluation_request_size() +
+                3 * deployed_shared_size("model", deployed[1].parameters));
+  EXPECT_EQ(seen[1].to_server - seen[0].to_server,
+            deployed[1].up - deployed[0].up + framing(evaluations, deployed_evaluation_answer_size()));
+  EXPECT_EQ(seen[1].to_client - seen[0].to_client,
+            deployed[1].down - deployed[0].down + framing(evaluations, deployed_evaluation_request_size()) +
+                framing(3, deployed_shared_size("model", deployed[1].parameters)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Strategies, Accounting, ::testing::Values("fedavg", "scaffold"),

@@ -109,6 +109,26 @@ TEST_F(Deployed, AnInterruptedServerIsResumedWithTheSameResult) {
   expect_equal(federation.expect_good_end(), federation.simulated());
 }
 
+// One signal is enough when the round cannot end: a client hangs, and its connection does not.
+TEST_F(Deployed, ARoundThatCannotEndIsLeftAfterOneSignal) {
+  DeployedFederation federation(folder_, kClients, kMany + set({"deploy.heartbeat_timeout=1h"}));
+  federation.start_server(kAnyPort);
+  federation.start_clients();
+  ASSERT_TRUE(federation.wait_for_rounds(30));
+  federation.client(1).signal(SIGSTOP);
+  federation.server().signal(SIGTERM);
+  const Ended ended = federation.server().wait();
+  EXPECT_EQ(ended.code, 130);
+  EXPECT_NE(ended.err.find("again to stop now"), std::string::npos) << ended.err;
+  for (std::size_t i = 0; i < kClients; ++i) {
+    federation.client(i).signal(SIGKILL);
+    (void)federation.client(i).wait();
+  }
+  federation.start_server(kAnyPort, {"--resume"});
+  federation.start_clients();
+  expect_equal(federation.expect_good_end(), federation.simulated());
+}
+
 TEST_F(Deployed, AServerThatWaitsForClientsCanBeInterrupted) {
   DeployedFederation federation(folder_, kClients, kFew);
   federation.start_server(kAnyPort);

@@ -1,5 +1,8 @@
 // Same bits: what happens to machines changes nothing in the federation. Every registered algorithm, random
 // jobs, random circumstances; the event log and the model are compared to the bit.
+#include <mutex>
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "tests/property/small_run.hpp"
@@ -84,6 +87,64 @@ TEST_P(EveryAlgorithm, ResumesToTheSameEnd) {
 
 INSTANTIATE_TEST_SUITE_P(Registry, EveryAlgorithm, ::testing::ValuesIn(AlgorithmRegistry::instance().names()),
                          [](const auto& name) { return name.param; });
+
+// ---- kept states ----
+
+/// Knows what it holds.
+class CountedStore : public MemoryClientStore {
+ public:
+  void propose(ClientId client, std::uint32_t version, const TensorMap& slots) override {
+    MemoryClientStore::propose(client, version, slots);
+    const std::scoped_lock lock(mutex_);
+    states_.insert({client, version});
+  }
+  void drop(ClientId client, std::uint32_t version) override {
+    MemoryClientStore::drop(client, version);
+    const std::scoped_lock lock(mutex_);
+    states_.erase({client, version});
+  }
+  std::size_t count() {
+    const std::scoped_lock lock(mutex_);
+    return states_.size();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<TaskId> states_;
+};
+
+Job long_job() {
+  Job job;
+  job.algorithm = "scaffold";
+  job.windows = 40;
+  return job;
+}
+
+constexpr std::size_t kStateful = 8;  // clients
+constexpr std::size_t kUnheard = 8;   // states that the worker hears to forget only when the run has ended
+
+TEST(KeptStates, WithoutCheckpointsOneForEachClientStays) {
+  const auto store = std::make_shared<CountedStore>();
+  (void)run(long_job(), {.store = store});
+  EXPECT_LE(store->count(), kStateful + kUnheard);
+}
+
+// Each client has the state that counts and those that two checkpoints name, however often the run was cut
+// off.
+TEST(KeptStates, WhatNoCheckpointNamesIsForgottenAfterResumesToo) {
+  const std::uint64_t looks = run(long_job()).looks;
+  const auto store = std::make_shared<CountedStore>();
+  Circumstances part{.interrupt_after = looks / 6, .checkpoint_every = 1, .checkpoints_kept = 2};
+  part.store = store;
+  std::size_t resumes = 0;
+  for (Outcome outcome = run(long_job(), part); outcome.interrupted; outcome = run(long_job(), part)) {
+    ASSERT_TRUE(outcome.checkpoint.has_value()) << "no way was made";
+    part.resume = outcome.checkpoint;
+    ASSERT_LT(++resumes, 40U);
+  }
+  EXPECT_GE(resumes, 4U);
+  EXPECT_LE(store->count(), 3 * kStateful + kUnheard);
+}
 
 }  // namespace
 }  // namespace fedloom::testing

@@ -36,6 +36,7 @@ struct Circumstances {
   std::uint64_t death_after = 0;      // a worker dies after the driver has looked around this often; 0: none
   std::uint64_t interrupt_after = 0;  // the run is cut off then; 0: never
   std::uint64_t checkpoint_every = 0;
+  std::uint64_t checkpoints_kept = 1;
   std::shared_ptr<ClientStore> store = nullptr;  // of an earlier part of the run
   std::optional<FederationState> resume = {};
 };
@@ -134,6 +135,7 @@ class SmallRun {
       outcome.checkpoint = state;
       return true;
     };
+    parts.checkpoints_kept = around_.checkpoints_kept;
     parts.interrupt = [this, &outcome] {
       ++outcome.looks;
       if (around_.interrupt_after > 0 && outcome.looks >= around_.interrupt_after) return Interrupt::now;

@@ -40,6 +40,7 @@ Checkpoint sample(std::int64_t size = 5, WindowId windows = 7) {
   state.totals.windows_to_target = -1;
   state.records[3] = {4, 2, 6};
   state.records[1'000'000'000'000U] = {1, 0, ClientRecord::kNoModel};
+  state.superseded = {{3, 1}, {4, 9}};
   state.server.version = 6;
   state.server.model = ParameterVector(layout_of(size));
   for (float& value : state.server.model.values()) value = static_cast<float>(random.normal());
@@ -73,6 +74,7 @@ TEST(Checkpoint, EverythingComesBack) {
   ASSERT_EQ(read.state.records.size(), 2U);
   EXPECT_EQ(read.state.records.at(3).kept_version, 2U);
   EXPECT_EQ(read.state.records.at(1'000'000'000'000U).held_model, ClientRecord::kNoModel);
+  EXPECT_EQ(read.state.superseded, written.state.superseded);
   EXPECT_EQ(read.state.server.slots, written.state.server.slots);
   EXPECT_EQ(read.state.server.scalars, written.state.server.scalars);
   EXPECT_TRUE(std::ranges::equal(read.state.server.model.values(), written.state.server.model.values()));

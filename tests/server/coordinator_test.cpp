@@ -131,14 +131,14 @@ TEST(Coordinator, DeadlineClosesWithEnoughAndWaitsOtherwise) {
   EXPECT_EQ(federation.port.all<WindowClosed>()[0].cancelled, 1U);
   EXPECT_EQ(verdicts(federation.port).back(), (Ending{Verdict::cancelled, Reason::late}));
   EXPECT_NEAR(federation.parameter(), 2.0, 1e-6);
-  // Second window: one client in at the deadline is too few; the window goes on until all have ended.
+  // Second window: one client in at the deadline is too few; the window goes on until there are two.
   EXPECT_EQ(federation.port.deadlines.back(), (std::pair<WindowId, Tick>{2, 20}));
   federation.finish(12, 0, 1.0F);
   federation.coordinator->on_deadline(20, 2);
   EXPECT_FALSE(federation.coordinator->ended());
   federation.finish(25, 1, 1.0F);
-  federation.finish(26, 2, 1.0F);
   EXPECT_TRUE(federation.coordinator->ended());
+  EXPECT_EQ(verdicts(federation.port).back(), (Ending{Verdict::cancelled, Reason::late}));
   EXPECT_NEAR(federation.parameter(), 3.0, 1e-6);
   federation.coordinator->on_deadline(30, 2);  // of a window long closed
 }
@@ -197,6 +197,25 @@ TEST(Coordinator, RefusesWhatCannotBeSummedAndSaysWhy) {
   EXPECT_EQ(closed[0].version, 0U);  // nothing came in, so there is no new model
   EXPECT_EQ(federation.parameter(), 0.0);
   for (const auto& end : federation.port.ends) EXPECT_EQ(end.verdict, Verdict::rejected);
+}
+
+// A deployed client that says hello again in the middle of a window registers anew. The sum's scale is that
+// of the first number, and so is what its update may claim.
+TEST(Coordinator, ATaskIsJudgedByTheExamplesItWasStartedWith) {
+  std::uint64_t registered = 10;
+  FederationSetup setup;
+  setup.clients = 3;
+  setup.examples = [&registered](ClientId) { return registered; };
+  Federation federation(fedavg(), setup);
+  federation.coordinator->begin(0);
+  registered = std::uint64_t{1} << 40U;
+  federation.finish(1, 0, 1023.0F, registered);
+  EXPECT_EQ(verdicts(federation.port).back(), (Ending{Verdict::rejected, Reason::range}));
+  registered = 1;
+  federation.finish(2, 1, 3.0F, 10);
+  federation.finish(3, 2, 3.0F, 10);
+  EXPECT_EQ(verdicts(federation.port).back(), (Ending{Verdict::accepted, Reason::none}));
+  EXPECT_NEAR(federation.parameter(), 3.0, 1e-6);
 }
 
 TEST(Coordinator, TheEdgeOfTheRangeIsStillInside) {
@@ -334,108 +353,6 @@ TEST(Coordinator, SamplesByWindowAlone) {
   EXPECT_EQ(cohorts(1), reference);
   EXPECT_NE(cohorts(2), reference);
   EXPECT_EQ((std::set<std::vector<ClientId>>(reference.begin(), reference.end())).size(), 5U);
-}
-
-// ---- evaluation ----
-
-FederationSetup with_quality() {
-  FederationSetup setup;
-  setup.clients = 1;
-  setup.pacer = "clients_per_round: 1";
-  return setup;
-}
-
-// The accuracy of the tests is the first parameter.
-std::optional<EvaluationResult> first_parameter(std::span<const float> model, const std::string&) {
-  return EvaluationResult{1.0 - static_cast<double>(model[0]), static_cast<double>(model[0]), 100};
-}
-
-std::vector<WindowId> evaluated(const ScriptedPort& port) {
-  std::vector<WindowId> windows;
-  for (const Evaluated& event : port.all<Evaluated>()) windows.push_back(event.window);
-  return windows;
-}
-
-void run_to_end(Federation& federation, float delta) {
-  federation.coordinator->begin(0);
-  for (Tick now = 1; !federation.coordinator->ended(); ++now) federation.finish(now, 0, delta);
-}
-
-TEST(Coordinator, EvaluatesEveryKRoundsAndAtTheEnd) {
-  for (const auto& [every, expected] : std::vector<std::pair<std::uint64_t, std::vector<WindowId>>>{
-           {1, {0, 1, 2, 3, 4, 5}}, {2, {0, 2, 4, 5}}, {0, {5}}}) {
-    FederationSetup setup = with_quality();
-    setup.config.windows = 5;
-    setup.config.evaluate_every = every;
-    setup.config.evaluate_on = "validation";
-    Federation federation(fedavg(), setup);
-    federation.port.quality = first_parameter;
-    run_to_end(federation, 0.1F);
-    EXPECT_EQ(evaluated(federation.port), expected);
-    EXPECT_EQ(federation.port.all<Evaluated>().back().split, "validation");
-  }
-}
-
-TEST(Coordinator, StopsAtTheTarget) {
-  FederationSetup setup = with_quality();
-  setup.config.windows = 100;
-  setup.config.target_accuracy = 0.35;
-  Federation federation(fedavg(), setup);
-  federation.port.quality = first_parameter;
-  run_to_end(federation, 0.1F);
-  EXPECT_EQ(federation.coordinator->state().windows, 4U);
-  EXPECT_EQ(federation.coordinator->state().totals.windows_to_target, 4);
-  EXPECT_EQ(federation.port.all<RunEnded>()[0].reason, "target");
-}
-
-TEST(Coordinator, GoesOnAfterTheTargetWhenToldTo) {
-  FederationSetup setup = with_quality();
-  setup.config.windows = 6;
-  setup.config.target_accuracy = 0.35;
-  setup.config.stop_at_target = false;
-  Federation federation(fedavg(), setup);
-  federation.port.quality = first_parameter;
-  run_to_end(federation, 0.1F);
-  EXPECT_EQ(federation.coordinator->state().windows, 6U);
-  EXPECT_EQ(federation.coordinator->state().totals.windows_to_target, 4);
-  EXPECT_EQ(federation.port.all<RunEnded>()[0].reason, "rounds");
-  EXPECT_NEAR(federation.coordinator->state().totals.best_accuracy, 0.6, 1e-6);
-}
-
-TEST(Coordinator, EvaluatesTheSameClientsEveryTime) {
-  FederationSetup setup = with_quality();
-  setup.clients = 100;
-  setup.config.windows = 3;
-  setup.config.evaluate_clients = 7;
-  Federation federation(fedavg(), setup);
-  federation.coordinator->begin(0);
-  while (!federation.coordinator->ended()) federation.finish(1, federation.open_clients()[0], 0.1F);
-  const auto& asked = federation.port.client_evaluations;
-  ASSERT_EQ(asked.size(), 4U);
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    EXPECT_EQ(asked[i].first, i);
-    EXPECT_EQ(asked[i].second.size(), 7U);
-    EXPECT_EQ(asked[i].second, asked[0].second);
-  }
-  const auto events = federation.port.all<ClientsEvaluated>();
-  ASSERT_EQ(events.size(), 4U);
-  for (std::size_t i = 0; i < 7; ++i)
-    EXPECT_DOUBLE_EQ(events[0].accuracies[i], static_cast<double>(events[0].clients[i] % 11) / 10);
-}
-
-TEST(Coordinator, AStopRequestEndsAfterTheOpenWindow) {
-  FederationSetup setup = with_quality();
-  setup.config.windows = 10;
-  Federation federation(fedavg(), setup);
-  federation.coordinator->begin(0);
-  federation.finish(1, 0, 0.1F);
-  federation.coordinator->stop_after_window();
-  EXPECT_FALSE(federation.coordinator->ended());
-  federation.finish(2, 0, 0.1F);
-  EXPECT_TRUE(federation.coordinator->ended());
-  EXPECT_EQ(federation.port.boundaries.size(), 2U);
-  EXPECT_FALSE(federation.port.boundaries.back().ended);  // so that it may be resumed
-  EXPECT_TRUE(federation.port.all<RunEnded>().empty());
 }
 
 // ---- phases and kept state ----

@@ -8,23 +8,6 @@
 namespace fedloom::testing {
 namespace {
 
-std::vector<std::int64_t> units(const PhaseSum& sum) {
-  const auto values = sum.slot("delta").sum.units();
-  return {values.begin(), values.end()};
-}
-
-// The sum of these tasks, added up right here.
-std::vector<std::int64_t> expected_units(const std::vector<TaskId>& tasks, std::size_t size = 2) {
-  PhaseSum sum = empty_delta_sum(size);
-  const auto strategy = make_algorithm_of("fedavg").strategy;
-  for (const TaskId& id : tasks) {
-    const Update update = whole_update(id, size);
-    const Contribution contribution{&update, update.examples};
-    strategy->fold({&contribution, 1}, sum);
-  }
-  return units(sum);
-}
-
 // Answers every fold of a peer as it comes, for as long as the predicate of a wait is asked.
 class HonestFolder {
  public:
@@ -167,7 +150,7 @@ TEST(Fleet, SumsAreTheSameBitsWhereverTheyAreMade) {
       world.world.executor.after(kMicrosecond, tick);
     };
     tick();
-    const PhaseSum sum = world.fleet->close_sum(0);
+    const PhaseSum sum = world.fleet->close_sum();
     EXPECT_EQ(units(sum), expected);
     EXPECT_EQ(killed, where == "workers, one dies");
   }
@@ -196,7 +179,7 @@ PhaseSum sum_with_a_liar(FleetWorld& world, const std::function<void(ScriptedPee
     world.world.executor.after(kMicrosecond, [&tick] { tick(); });
   };
   tick();
-  PhaseSum sum = world.fleet->close_sum(0);
+  PhaseSum sum = world.fleet->close_sum();
   world.world.executor.stop();
   return sum;
 }
@@ -231,8 +214,15 @@ TEST(Fleet, APartialSumNobodyAskedForChangesNothing) {
   EXPECT_EQ(world.fleet->peer_count(), 2U);
 }
 
+// Enough to hear all of them.
+FleetOptions patient() {
+  FleetOptions options;
+  options.max_refusals = 10;
+  return options;
+}
+
 TEST(Fleet, RefusesWhatNobodyAskedFor) {
-  FleetWorld world;
+  FleetWorld world(patient());
   const auto worker = world.worker("w");
   const auto other = world.worker("x");
   world.publish(0);
@@ -254,7 +244,7 @@ TEST(Fleet, RefusesWhatNobodyAskedFor) {
 }
 
 TEST(Fleet, RefusesMalformedMessagesAndGoesOn) {
-  FleetWorld world;
+  FleetWorld world(patient());
   Hello hello;
   ScriptedPeer stranger(world.world, hello);
   ASSERT_TRUE(world.wait([&] { return world.fleet->peer_count() == 1; }));
@@ -266,6 +256,95 @@ TEST(Fleet, RefusesMalformedMessagesAndGoesOn) {
   EXPECT_EQ(world.fleet->peer_count(), 1U);
   stranger.say(hello);
   ASSERT_TRUE(world.wait([&] { return world.log.refusals(Reason::duplicate) == 1; }));
+}
+
+TEST(Fleet, AWorkerWhoseMessagesAreRefusedIsDroppedAndItsTaskGivenToAnother) {
+  FleetWorld world;
+  const auto broken = world.worker("broken");
+  world.publish(0);
+  world.fleet->start(world.task(0));
+  broken->hear<Task>(1);
+  for (int i = 0; i < 10; ++i)
+    broken->say_raw({static_cast<std::uint16_t>(MessageType::update), "garbage", {}});
+  EXPECT_TRUE(broken->hear<Goodbye>(1)[0].failed);
+  EXPECT_EQ(world.fleet->peer_count(), 0U);
+  const auto sound = world.worker("sound");
+  EXPECT_EQ(sound->hear<Task>(1)[0].id, (TaskId{0, 1}));
+  EXPECT_EQ(world.log.refused.size(), ChannelOptions{}.max_bad_frames);
+}
+
+TEST(Fleet, AWorkerWithARefusalNowAndThenStays) {
+  FleetWorld world;
+  const auto worker = world.worker("w");
+  world.publish(0);
+  for (ClientId client = 0; client < 4; ++client) {
+    world.fleet->start(world.task(client));
+    worker->hear<Task>(client + 1);
+    worker->say(held_update({9, 9}));
+    worker->say(held_update({client, 1}));
+  }
+  ASSERT_TRUE(world.wait([&] { return world.log.updates.size() == 4; }));
+  EXPECT_EQ(world.log.refusals(Reason::unknown_task), 4U);
+  EXPECT_EQ(world.fleet->peer_count(), 1U);
+}
+
+TEST(Fleet, WhoNeverSaysHelloIsDroppedToo) {
+  FleetWorld world;
+  Hello none;
+  none.capacity = 0;
+  ScriptedPeer stranger(world.world, none);
+  for (int i = 0; i < 10; ++i) stranger.say(held_update({0, 1}));
+  Hello hello;
+  stranger.say(hello);  // too late
+  EXPECT_TRUE(stranger.hear<Goodbye>(1)[0].failed);
+  EXPECT_EQ(world.fleet->peer_count(), 0U);
+  EXPECT_EQ(world.log.refused.size(), ChannelOptions{}.max_bad_frames);
+}
+
+// Over-selection ends tasks whose updates are on their way: that is nobody's fault, once for each of them.
+TEST(Fleet, UpdatesThatTheirTasksEndCrossedDropNobody) {
+  FleetWorld world;
+  const auto worker = world.worker("w", 4);
+  world.publish(0);
+  for (ClientId client = 0; client < 8; ++client) world.fleet->start(world.task(client));
+  worker->hear<Task>(8);
+  for (ClientId client = 0; client < 8; ++client)
+    world.fleet->end({client, 1}, Verdict::cancelled, Reason::surplus);
+  for (ClientId client = 0; client < 8; ++client) worker->say(held_update({client, 1}));
+  ASSERT_TRUE(world.wait([&] { return world.log.refusals(Reason::unknown_task) == 8; }));
+  EXPECT_EQ(world.fleet->peer_count(), 1U);
+  for (int i = 0; i < 3; ++i) worker->say(held_update({0, 1}));
+  ASSERT_TRUE(world.wait([&] { return world.fleet->peer_count() == 0; }));
+}
+
+TEST(Fleet, APartialEvaluationIsNotAskedForAgainWithoutEnd) {
+  FleetWorld world;
+  const auto broken = world.worker("broken");
+  std::unique_ptr<ScriptedPeer> sound;
+  world.publish(0);
+  std::size_t answered = 0;
+  std::size_t answered_well = 0;
+  std::function<void()> tick = [&] {
+    const auto asked = broken->heard<EvaluateClients>();
+    for (; answered < asked.size(); ++answered) broken->say(ClientEvaluations{0, {}});
+    if (sound) {
+      const auto requests = sound->heard<EvaluateClients>();
+      for (; answered_well < requests.size(); ++answered_well) {
+        ClientEvaluations results;
+        for (const TaskId& client : requests[answered_well].clients)
+          results.results.push_back({client.client, 10, 9, 0.5});
+        sound->say(results);
+      }
+    } else if (!broken->heard<Goodbye>().empty()) {
+      Hello hello;
+      hello.name = "sound";
+      sound = std::make_unique<ScriptedPeer>(world.world, hello);
+    }
+    world.world.executor.after(kMicrosecond, [&tick] { tick(); });
+  };
+  tick();
+  EXPECT_EQ(world.fleet->evaluate_clients(0, {{0, 0}, {1, 0}}).size(), 2U);
+  EXPECT_EQ(answered, ChannelOptions{}.max_bad_frames);
 }
 
 TEST(Fleet, RefusesTalkBeforeHelloAndHellosWithoutCapacity) {
@@ -382,122 +461,6 @@ TEST(Fleet, EvaluationsOfADeadWorkerAreAskedOfAnother) {
     EXPECT_EQ(results[client].correct, client);
   }
   EXPECT_EQ(results[1].loss_sum, 5.0);
-}
-
-// ---- deployed ----
-
-FleetOptions deployed(Tick lost_after = kDeadline) {
-  FleetOptions options;
-  options.deployed = true;
-  options.population = 4;
-  options.lost_after = lost_after;
-  return options;
-}
-
-TEST(DeployedFleet, GivesTasksToTheClientTheyName) {
-  FleetWorld world(deployed());
-  const auto zero = world.client(0, 11);
-  const auto two = world.client(2, 22);
-  ASSERT_TRUE(world.wait([&] { return world.log.available.size() == 2; }));
-  EXPECT_TRUE(world.fleet->available(2));
-  EXPECT_FALSE(world.fleet->available(1));
-  EXPECT_EQ(world.fleet->examples(2), 22U);
-  world.publish(0);
-  world.fleet->start(world.task(2, 1, false));
-  EXPECT_EQ(two->hear<Task>(1)[0].id, (TaskId{2, 1}));
-  EXPECT_TRUE(zero->tasks().empty());
-  two->say(whole_update({2, 1}));
-  ASSERT_TRUE(world.wait([&] { return world.log.updates.size() == 1; }));
-  world.fleet->open_sum(empty_delta_sum());
-  world.fleet->accept({{2, 1}, 12});
-  EXPECT_EQ(units(world.fleet->close_sum(0)), expected_units({{2, 1}}));
-}
-
-TEST(DeployedFleet, ARejoiningClientGetsItsTaskAgain) {
-  FleetWorld world(deployed());
-  auto first = world.client(1);
-  ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
-  world.publish(0);
-  world.fleet->start(world.task(1, 1, false));
-  first->hear<Task>(1);
-  first->die();
-  ASSERT_TRUE(world.wait([&] { return !world.fleet->available(1); }));
-  const auto again = world.client(1);
-  EXPECT_EQ(again->hear<Task>(1)[0].id, (TaskId{1, 1}));
-  EXPECT_EQ(again->heard<Shared>().size(), 1U);  // a new connection knows no model
-  EXPECT_TRUE(world.log.lost.empty());
-}
-
-TEST(DeployedFleet, ANewConnectionOfAClientReplacesTheOld) {
-  FleetWorld world(deployed());
-  const auto first = world.client(1);
-  ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
-  world.publish(0);
-  world.fleet->start(world.task(1, 1, false));
-  first->hear<Task>(1);
-  const auto second = world.client(1);
-  second->hear<Task>(1);
-  EXPECT_TRUE(first->hear<Goodbye>(1)[0].failed);  // the older one is told to end
-  EXPECT_EQ(world.fleet->peer_count(), 1U);
-  first->say(whole_update({1, 1}));  // it has no say any more
-  ASSERT_TRUE(world.wait([&] { return world.log.refusals(Reason::malformed) == 1; }));
-  second->say(whole_update({1, 1}));
-  ASSERT_TRUE(world.wait([&] { return world.log.updates.size() == 1; }));
-}
-
-TEST(DeployedFleet, AClientThatStaysAwayLosesItsTask) {
-  FleetWorld world(deployed(kMillisecond));
-  auto client = world.client(1);
-  ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
-  world.publish(0);
-  world.fleet->start(world.task(1, 1, false));
-  client->hear<Task>(1);
-  client->die();
-  ASSERT_TRUE(world.wait([&] { return !world.log.lost.empty(); }));
-  EXPECT_EQ(world.log.lost[0], (std::pair{TaskId{1, 1}, Reason::disconnected}));
-  world.fleet->end({1, 1}, Verdict::lost, Reason::disconnected);
-  const auto again = world.client(1);  // nothing is left for it
-  ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
-  EXPECT_TRUE(again->tasks().empty());
-}
-
-// A later phase asks the same clients again, one of whom has left meanwhile.
-TEST(DeployedFleet, ATaskForAnAbsentClientIsLostInTheEndToo) {
-  FleetWorld world(deployed(kMillisecond));
-  world.publish(0);
-  world.fleet->start(world.task(3, 2, false));
-  ASSERT_TRUE(world.wait([&] { return !world.log.lost.empty(); }));
-  EXPECT_EQ(world.log.lost[0].first, (TaskId{3, 2}));
-}
-
-TEST(DeployedFleet, RefusesWorkersAndClientsOutsideThePopulation) {
-  FleetWorld world(deployed());
-  const auto outside = world.client(4);
-  const auto text = outside->hear<Goodbye>(1)[0];
-  EXPECT_TRUE(text.failed);
-  EXPECT_NE(text.reason.find("0 … 3"), std::string::npos) << text.reason;
-  Hello hello;
-  ScriptedPeer worker(world.world, hello);
-  EXPECT_TRUE(worker.hear<Goodbye>(1)[0].failed);
-  EXPECT_EQ(world.fleet->peer_count(), 0U);
-  EXPECT_EQ(world.log.refused.size(), 2U);
-}
-
-TEST(DeployedFleet, EvaluatesOnlyWhoIsThere) {
-  FleetWorld world(deployed());
-  const auto client = world.client(1);
-  ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
-  world.publish(0);
-  std::function<void()> tick = [&] {
-    if (client->heard<EvaluateClients>().size() == 1)
-      client->say(ClientEvaluations{0, {{1, 10, 9, 0.5}}});
-    else
-      world.world.executor.after(kMicrosecond, tick);
-  };
-  tick();
-  const auto results = world.fleet->evaluate_clients(0, {{0, 0}, {1, 0}});
-  ASSERT_EQ(results.size(), 1U);
-  EXPECT_EQ(results[0].correct, 9U);
 }
 
 }  // namespace

@@ -26,7 +26,10 @@ class ScriptedPeer {
     say_raw(encode(value));
   }
   void say_raw(Message message) { node_->channel->send(kServerPeer, std::move(message)); }
+  /// Ends with a goodbye.
   void die() { node_->channel->close(); }
+  /// Is gone without one.
+  void vanish() { node_->channel->disconnect(kServerPeer, Reason::disconnected); }
 
   template <class T>
   std::vector<T> heard() const {
@@ -168,6 +171,23 @@ inline PartialSum answer_fold(const Strategy& strategy, const Fold& fold) {
 
 inline PhaseSum empty_delta_sum(std::size_t size = 2, std::uint64_t cohort = 64) {
   return empty_sum(train_phase({}, size), 1000, 1000.0 * static_cast<double>(cohort), cohort);
+}
+
+inline std::vector<std::int64_t> units(const PhaseSum& sum) {
+  const auto values = sum.slot("delta").sum.units();
+  return {values.begin(), values.end()};
+}
+
+/// The sum of these tasks, added up right here.
+inline std::vector<std::int64_t> expected_units(const std::vector<TaskId>& tasks, std::size_t size = 2) {
+  PhaseSum sum = empty_delta_sum(size);
+  const auto strategy = make_algorithm_of("fedavg").strategy;
+  for (const TaskId& id : tasks) {
+    const Update update = whole_update(id, size);
+    const Contribution contribution{&update, update.examples};
+    strategy->fold({&contribution, 1}, sum);
+  }
+  return units(sum);
 }
 
 }  // namespace fedloom::testing

@@ -72,6 +72,17 @@ TEST(SyncPacer, DeadlineNeedsTheFewestClients) {
   EXPECT_TRUE(pacer->close_late(view(10, 5, 3, 2)));
 }
 
+TEST(SyncPacer, AfterAMissedDeadlineTheFewestClientsClose) {
+  const auto pacer = make_pacer("{clients_per_round: 5, deadline: 1s, min_clients: 2}");
+  WindowView window = view(10, 5, 4, 1);
+  window.late = true;
+  EXPECT_FALSE(pacer->close(window));
+  window = view(10, 5, 3, 2);
+  EXPECT_FALSE(pacer->close(window));
+  window.late = true;
+  EXPECT_TRUE(pacer->close(window));
+}
+
 TEST(SyncPacer, WeighsByExamplesOrUniformly) {
   EXPECT_EQ(make_pacer("{}")->weight({.examples = 42}), 42U);
   EXPECT_EQ(make_pacer("weights: uniform")->weight({.examples = 42}), 1U);

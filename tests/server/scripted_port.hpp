@@ -47,7 +47,7 @@ class ScriptedPort : public FederationPort {
     terms_.clear();
   }
   void accept(const Fold::Term& term) override { terms_.push_back(term); }
-  PhaseSum close_sum(Version) override {
+  PhaseSum close_sum() override {
     rearrange(terms_);
     for (const Fold::Term& term : terms_) {
       const Contribution contribution{&updates.at(term.id), term.weight};
@@ -68,7 +68,7 @@ class ScriptedPort : public FederationPort {
     return results;
   }
   void emit(const FederationEvent& event) override { events.push_back(event); }
-  void boundary(const FederationState& state, const std::vector<TaskId>& old) override {
+  void boundary(FederationState& state, const std::vector<TaskId>& old) override {
     boundaries.push_back(state);
     superseded.push_back(old);
   }

@@ -94,7 +94,6 @@ Update random_update(Random& random, bool with_slots) {
 Fold random_fold(Random& random) {
   Fold v;
   v.number = random.next64();
-  v.current = random.next64();
   v.terms = some<Fold::Term>(random, [](Random& r) { return Fold::Term{random_task(r), r.next64()}; });
   v.slots = some<Fold::Slot>(random, [](Random& r) {
     return Fold::Slot{random_text(r),
@@ -228,7 +227,7 @@ TEST(Codec, FieldsArriveWhereTheyBelong) {
   EXPECT_EQ(hello_back->client, ClientId{9});
   EXPECT_EQ(hello_back->examples, 100U);
   EXPECT_EQ(hello_back->process, 77);
-  const auto fold = decode<Fold>(encode(Fold{1, 2, {{{3, 4}, 5}}, {{"s", 6, Weighting::uniform, {7, 8.0}}}}));
+  const auto fold = decode<Fold>(encode(Fold{1, {{{3, 4}, 5}}, {{"s", 6, Weighting::uniform, {7, 8.0}}}}));
   ASSERT_TRUE(fold);
   EXPECT_EQ(fold->terms[0].weight, 5U);
   EXPECT_EQ(fold->slots[0].scale.exponent, 7);
@@ -409,6 +408,13 @@ TEST(DeployedSize, OfTasksAndVerdictsIsWhatTheyCost) {
   EXPECT_EQ(deployed_size(task), wire_size(encode(task), ChannelOptions{}));
   EXPECT_EQ(deployed_verdict_size(),
             wire_size(encode(Verdicts{{{{1, 2}, Verdict::lost, Reason::limit}}, {}}), ChannelOptions{}));
+}
+
+TEST(DeployedSize, OfEvaluatingAClientIsWhatItCosts) {
+  EXPECT_EQ(deployed_evaluation_request_size(),
+            wire_size(encode(EvaluateClients{1U << 30U, {{123'456'789, 77}}}), ChannelOptions{}));
+  EXPECT_EQ(deployed_evaluation_answer_size(),
+            wire_size(encode(ClientEvaluations{9, {{1U << 30U, 1000, 999, 0.5}}}), ChannelOptions{}));
 }
 
 }  // namespace

@@ -104,17 +104,17 @@ class Fleet {
 
   void on_peer(PeerId peer, PeerChange change, Reason reason);
   void on_message(PeerId peer, const Message& message);
-  void on_hello(PeerId peer, const Hello& hello);
-  void on_update(PeerId peer, Update update);
+  void on_hello(PeerId id, const Hello& hello);
+  void on_update(PeerId id, Update update);
   void on_partial(PeerId peer, const PartialSum& partial);
   void ask_for_evaluations(Version version);
   void on_evaluations(PeerId peer, const ClientEvaluations& evaluations);
   void take_over(PeerId old, ClientId client);
-  void remove_peer(PeerId peer, const std::string& why);
+  void remove_peer(PeerId id, const std::string& why);
   void dispatch();
-  void assign(PeerId peer, Tracked& tracked);
+  void assign(PeerId id, Tracked& tracked);
   void wait_for_client(Tracked& tracked);
-  void send_shared(PeerId peer, const std::string& name, Version version);
+  void send_shared(PeerId id, const std::string& name, Version version);
   void tell(PeerId peer, const Verdicts::Entry& entry);
   void send_verdicts();
   void fold_here(std::size_t at_least);

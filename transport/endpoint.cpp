@@ -36,7 +36,7 @@ Endpoint parse_tcp(const std::string& text, std::string address, bool is_server)
   return {Endpoint::Kind::tcp, "tcp://" + address, address};
 }
 
-Endpoint parse_ipc(const std::string& text, std::string path) {
+Endpoint parse_ipc(const std::string& text, const std::string& path) {
   constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;
   if (path.empty() || path.size() > kLongest) {
     throw user_error("endpoint \"{}\": the path has {} characters; a socket path has 1 to {}", text,

@@ -121,6 +121,8 @@ ClientsEvaluated clients_evaluated(const Json& from) {
   take(from, "accuracies", e.accuracies);
   take(from, "losses", e.losses);
   take(from, "examples", e.examples);
+  take(from, "bytes_up", e.bytes_up);
+  take(from, "bytes_down", e.bytes_down);
   return e;
 }
 

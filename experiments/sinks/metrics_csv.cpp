@@ -120,6 +120,8 @@ void MetricsCsv::apply(const FederationEvent& event, const std::function<double(
     if (e->split == "validation") row.validation_loss = e->loss, row.validation_accuracy = e->accuracy;
   } else if (const auto* clients = std::get_if<ClientsEvaluated>(&event)) {
     Row& row = row_of(*clients, wall);
+    bytes_up_ += clients->bytes_up;
+    bytes_down_ += clients->bytes_down;
     if (const auto accuracy = client_accuracy(*clients)) {
       row.client_accuracy_mean = accuracy->mean;
       row.client_accuracy_p10 = accuracy->p10;

@@ -71,6 +71,9 @@ void ProgressSink::apply(const FederationEvent& event) {
       samples_.pop_front();
   } else if (const auto* e = std::get_if<Evaluated>(&event)) {
     evaluated(*e);
+  } else if (const auto* clients = std::get_if<ClientsEvaluated>(&event)) {
+    bytes_up_ += clients->bytes_up;
+    bytes_down_ += clients->bytes_down;
   } else if (const auto* ended = std::get_if<RunEnded>(&event)) {
     ended_ = *ended;
   }

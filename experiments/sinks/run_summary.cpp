@@ -116,6 +116,9 @@ void SummarySink::on(const FederationEvent& event) {
     summary_.bytes_down += closed->bytes_down;
   } else if (const auto* e = std::get_if<Evaluated>(&event)) {
     evaluated(*e);
+  } else if (const auto* clients = std::get_if<ClientsEvaluated>(&event)) {
+    summary_.bytes_up += clients->bytes_up;
+    summary_.bytes_down += clients->bytes_down;
   } else if (const auto* ended = std::get_if<RunEnded>(&event)) {
     summary_.rounds = ended->windows;
     summary_.reason = ended->reason;

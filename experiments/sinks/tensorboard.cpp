@@ -117,6 +117,9 @@ void TensorBoardSink::restore(const FederationEvent& event) {
   if (const auto* closed = std::get_if<WindowClosed>(&event)) {
     bytes_up_ += closed->bytes_up;
     bytes_down_ += closed->bytes_down;
+  } else if (const auto* clients = std::get_if<ClientsEvaluated>(&event)) {
+    bytes_up_ += clients->bytes_up;
+    bytes_down_ += clients->bytes_down;
   }
 }
 
@@ -135,6 +138,8 @@ void TensorBoardSink::on(const FederationEvent& event) {
     scalar(e->window, e->split + "/loss", e->loss);
     file_.flush();
   } else if (const auto* clients = std::get_if<ClientsEvaluated>(&event)) {
+    bytes_up_ += clients->bytes_up;  // shown with the next round's
+    bytes_down_ += clients->bytes_down;
     if (const auto accuracy = client_accuracy(*clients)) {
       scalar(clients->window, "clients/accuracy_mean", accuracy->mean);
       scalar(clients->window, "clients/accuracy_p10", accuracy->p10);

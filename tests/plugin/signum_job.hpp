@@ -18,7 +18,7 @@ namespace fedloom {
 
 /// A folder that is gone after the test.
 class SignumJob : public ::testing::Test {
- protected:
+ public:
   SignumJob() {
     std::string name = (std::filesystem::temp_directory_path() / "fedloom-signum-XXXXXX").string();
     FEDLOOM_CHECK(mkdtemp(name.data()) != nullptr, "no temporary folder {}", name);
@@ -29,6 +29,7 @@ class SignumJob : public ::testing::Test {
     std::filesystem::remove_all(folder_, ignored);
   }
 
+ protected:
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
   /// Writes the documented experiment with `plugin` in the place of its plug-in; "" takes that line out.

@@ -116,7 +116,7 @@ TEST(CoordinatorLaws, EveryTaskEndsExactlyOnceAndTotalsAddUp) {
   for (std::uint64_t trial = 0; trial < 300; ++trial) {
     SCOPED_TRACE(trial);
     Random random(trial, Stream::sampling);
-    const std::string name = kAlgorithms[random.below(kAlgorithms.size())];
+    const std::string& name = kAlgorithms[random.below(kAlgorithms.size())];
     const Algorithm algorithm = make_algorithm_of(name);
     const FederationSetup setup = random_setup(random);
     Federation federation(*algorithm.strategy, setup);
@@ -170,7 +170,7 @@ TEST(CoordinatorLaws, ResumingAtAnyBoundaryIsTheSameRun) {
   for (std::uint64_t trial = 0; trial < 60; ++trial) {
     SCOPED_TRACE(trial);
     Random random(trial, Stream::sampling, 1);
-    const std::string name = kAlgorithms[random.below(kAlgorithms.size())];
+    const std::string& name = kAlgorithms[random.below(kAlgorithms.size())];
     const Algorithm algorithm = make_algorithm_of(name);
     const FederationSetup setup = random_setup(random);
     Federation whole(*algorithm.strategy, setup);
@@ -210,7 +210,7 @@ TEST(CoordinatorLaws, ResumingAtAnyBoundaryIsTheSameRun) {
 TEST(CoordinatorLaws, OrderOfTheSumChangesNothing) {
   for (std::uint64_t trial = 0; trial < 40; ++trial) {
     Random random(trial, Stream::sampling, 2);
-    const std::string name = kAlgorithms[random.below(4)];
+    const std::string& name = kAlgorithms[random.below(4)];
     const Algorithm algorithm = make_algorithm_of(name);
     const FederationSetup setup = random_setup(random);
     Federation reference(*algorithm.strategy, setup);

@@ -17,7 +17,7 @@ namespace fedloom::testing {
 /// A worker or client that is a script.
 class ScriptedPeer {
  public:
-  ScriptedPeer(World& world, Hello hello) : world_(world), node_(world.client("inproc://test")) {
+  ScriptedPeer(World& world, const Hello& hello) : world_(world), node_(world.client("inproc://test")) {
     world.wait([this] { return node_->seen.joined() == 1; });
     say(hello);
   }

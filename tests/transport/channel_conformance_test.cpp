@@ -17,7 +17,7 @@ class ChannelConformance : public ::testing::TestWithParam<std::string> {
  protected:
   World world{GetParam()};
 
-  std::unique_ptr<Node> joined_client(Node& server, ChannelOptions options = {}) {
+  std::unique_ptr<Node> joined_client(Node& server, const ChannelOptions& options = {}) {
     const std::size_t before = server.seen.joined();
     auto client = world.client(server.channel->endpoint(), options);
     EXPECT_TRUE(world.wait([&] { return client->seen.joined() == 1 && server.seen.joined() == before + 1; }));
@@ -408,7 +408,7 @@ TEST_P(ChannelConformance, TwoThreadsTalk) {
       client->send(kServerPeer, make_message(i, 5, {i % 10 == 0 ? std::size_t{300'000} : std::size_t{100}}));
     EXPECT_TRUE(client_executor.run_until([&] { return seen.messages.size() == kCount; }, kDeadline));
   }
-  for (std::uint16_t i = 0; i < seen.messages.size(); ++i) ASSERT_EQ(seen.messages[i].second.type, i);
+  for (std::size_t i = 0; i < seen.messages.size(); ++i) ASSERT_EQ(seen.messages[i].second.type, i);
   server_executor.stop();
   serving.join();
 }

@@ -15,7 +15,8 @@ constexpr Greeting kCaps{1, 1ULL << 30U, 1U << 24U, 4096};
 
 // A sender and a receiver; pump() carries frames until neither has any.
 struct Pair {
-  explicit Pair(ChannelOptions options = {}, std::uint64_t budget = 64ULL << 20U, Greeting caps = kCaps)
+  explicit Pair(const ChannelOptions& options = {}, std::uint64_t budget = 64ULL << 20U,
+                Greeting caps = kCaps)
       : memory(std::make_shared<ReceiveMemory>(budget, [] {})),
         out(options, caps),
         in(std::make_unique<Inbound>(caps, memory,

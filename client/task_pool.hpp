@@ -22,7 +22,8 @@ class TaskPool {
   /// pool is gone by then.
   using Job = std::function<Executor::Task(LocalTrainer&)>;
 
-  /// threads >= 1. `executor` must outlive the pool, whose end is on its thread. Throws what making a trainer throws.
+  /// threads >= 1. `executor` must outlive the pool, whose end is on its thread. Throws what making a trainer
+  /// throws.
   TaskPool(std::shared_ptr<const LocalWorld> world, std::size_t threads, Executor& executor);
   /// Waits for running jobs; waiting ones are dropped.
   ~TaskPool();

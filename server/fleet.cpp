@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/version.hpp"
 #include "transport/codec.hpp"
 
 namespace fedloom {
@@ -132,6 +133,9 @@ void Fleet::on_hello(PeerId id, const Hello& hello) {
     client_examples_[*hello.client] = hello.examples;
   }
   listener_.on_event(PeerChanged{id, hello.name, true, hello.cpu});
+  if (hello.build != kVersion)
+    listener_.on_event(
+        Note{fmt::format("{} runs fedloom {}, this server {}", hello.name, hello.build, kVersion)});
   peers_[id].hello = hello;
   send(id, options_.welcome);
   if (hello.client) {
@@ -288,6 +292,9 @@ void Fleet::on_update(PeerId id, Update update) {
     return log_refusal(id, Reason::unknown_task, text);
   }
   Tracked& tracked = it->second;
+  if (tracked.update && !tracked.here && update.reason == Reason::failed)
+    throw user_error("task {} of client {} was accepted, but its update cannot be sent: {}", update.id.number,
+                     update.id.client, update.error);
   const bool sent_whole = update.slots.size() == update.reports.size() && update.reason == Reason::none;
   if (tracked.update && (tracked.here || !sent_whole))
     return refuse(id, Reason::duplicate,

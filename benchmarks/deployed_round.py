@@ -77,7 +77,7 @@ def main():
             for index in range(arguments.clients):
                 clients.append(subprocess.Popen(
                     [fedloom, "client", experiment, "--connect", endpoint, "--client", str(index),
-                     "--state", f"{folder}/state-{index}", *extra]))
+                     "--state", f"{folder}/state-{index}", "--quiet", *extra]))
             client_peak = 0
             for line in server.stderr:
                 client_peak = max(client_peak, peak_memory(clients[0].pid))

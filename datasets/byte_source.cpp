@@ -18,9 +18,9 @@ constexpr std::uint64_t kMostStep = std::uint64_t{64} << 20;
 // A promise of which this part was kept is believed, and room is made for the rest at once.
 constexpr std::uint64_t kTrustedPart = 16;
 
-UserError cut_short(const std::string& name, const char* what, std::uint64_t found, std::uint64_t promised) {
-  return user_error("{}: {} is cut short: {} of {} bytes; fetch or copy the file again", name, what, found,
-                    promised);
+UserError cut_short(const std::string& name, const char* what, std::uint64_t done, std::uint64_t wanted) {
+  return user_error("{}: {} is cut short: {} of {} bytes; fetch or copy the file again", name, what, done,
+                    wanted);
 }
 
 }  // namespace

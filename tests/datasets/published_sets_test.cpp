@@ -53,7 +53,8 @@ TEST_P(PublishedSet, IsWhatWasPublished) {
       squares[j * channels / width] += value * value;
     }
   }
-  const double count = static_cast<double>(set.train) * static_cast<double>(width / channels);
+  const std::size_t plane = width / channels;
+  const double count = static_cast<double>(set.train * plane);
   for (std::size_t c = 0; c < channels; ++c) {
     const double mean = sums[c] / count;
     EXPECT_NEAR(mean, set.mean[c], 5.1e-5);

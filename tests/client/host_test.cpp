@@ -58,7 +58,7 @@ class HostWorld {
     node_ = world.client("inproc://test", own);
     Hello hello;
     hello.name = "host";
-    hello.capacity = 2;
+    hello.capacity = deployed ? 1 : 2;  // as in the program
     if (deployed) hello.client = 3;
     host = std::make_unique<ClientHost>(
         *node_->channel, world.executor, hello,

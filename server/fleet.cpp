@@ -292,9 +292,6 @@ void Fleet::on_update(PeerId id, Update update) {
     return log_refusal(id, Reason::unknown_task, text);
   }
   Tracked& tracked = it->second;
-  if (tracked.update && !tracked.here && update.reason == Reason::failed)
-    throw user_error("task {} of client {} was accepted, but its update cannot be sent: {}", update.id.number,
-                     update.id.client, update.error);
   const bool sent_whole = update.slots.size() == update.reports.size() && update.reason == Reason::none;
   if (tracked.update && (tracked.here || !sent_whole))
     return refuse(id, Reason::duplicate,

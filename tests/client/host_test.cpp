@@ -52,13 +52,14 @@ class GatedDescent : public PlainDescent {
 class HostWorld {
  public:
   explicit HostWorld(const std::string& algorithm = "fedavg", bool deployed = false,
-                     const ChannelOptions& servers = {}, const ChannelOptions& own = {})
+                     const ChannelOptions& servers = {}, const ChannelOptions& own = {},
+                     std::uint32_t threads = 1)
       : local(quadratic_world(algorithm, "{}", 3, kSizes)), server_(world.server(servers)) {
     local->make_optimizer = [this] { return std::make_unique<GatedDescent>(gate); };
     node_ = world.client("inproc://test", own);
     Hello hello;
     hello.name = "host";
-    hello.capacity = deployed ? 1 : 2;  // as in the program
+    hello.capacity = threads;
     if (deployed) hello.client = 3;
     host = std::make_unique<ClientHost>(
         *node_->channel, world.executor, hello,
@@ -123,6 +124,19 @@ class HostWorld {
     hear<ClientEvaluations>(before + 1);
   }
 
+  /// Lets training go on once the host has read all that was said, and waits for the first update. With one
+  /// thread the tasks before that update have then ended too.
+  void train_after_reading() {
+    // Messages are read in order, and the host complains of this one.
+    const std::size_t before = said.size();
+    say(PartialSum{});
+    EXPECT_TRUE(world.wait([&] { return said.size() > before; }));
+    gate.open();
+    hear<Update>(1);
+    settle();
+    settle();
+  }
+
   World world{"inproc"};
   Gate gate;
   std::shared_ptr<LocalWorld> local;
@@ -145,7 +159,7 @@ bool same_floats(const Update& a, const Update& b) {
 }
 
 TEST(ClientHost, SaysHelloAndAnswersTasks) {
-  HostWorld world;
+  HostWorld world("fedavg", false, {}, {}, 2);
   EXPECT_EQ(world.heard<Hello>()[0].capacity, 2U);
   world.welcome();
   world.share(0);
@@ -284,13 +298,7 @@ TEST(ClientHost, ATaskCancelledWhileItTrainsLeavesNothingBehind) {
   world.say(world.task(3, 1, true));
   world.say(Verdicts{{{{3, 1}, Verdict::cancelled, Reason::surplus}}, {}});
   world.say(world.task(0, 1, true));
-  // Messages are read in order: what the host says of this one comes after the verdict.
-  world.say(PartialSum{});
-  ASSERT_TRUE(world.world.wait([&] { return world.said.size() == 1; }));
-  world.gate.open();
-  world.hear<Update>(1);
-  world.settle();
-  world.settle();
+  world.train_after_reading();
   EXPECT_EQ(world.heard<Update>().size(), 1U);
   EXPECT_EQ(world.heard<Update>()[0].id, (TaskId{0, 1}));
   world.say(Collect{{{3, 1}}});
@@ -332,13 +340,7 @@ TEST(ClientHost, ATaskThatStillTrainsWhenALaterComesLeavesNothingBehind) {
   world.gate.close();
   world.say(world.task(3, 1));
   world.say(world.task(3, 2));
-  // Messages are read in order: what the host says of this one comes after both tasks.
-  world.say(PartialSum{});
-  ASSERT_TRUE(world.world.wait([&] { return world.said.size() == 1; }));
-  world.gate.open();
-  world.hear<Update>(1);
-  world.settle();
-  world.settle();
+  world.train_after_reading();
   ASSERT_EQ(world.heard<Update>().size(), 1U);
   EXPECT_EQ(world.heard<Update>()[0].id, (TaskId{3, 2}));
   EXPECT_THROW(world.local->store->load(3, 1), UserError);

@@ -58,6 +58,17 @@ void column_sums(const float* __restrict rows, std::size_t count, std::size_t wi
     for (std::size_t i = 0; i < width; ++i) sums[i] += rows[i];
 }
 
+double column_sums_square_norm(const float* rows, std::size_t count, std::size_t width) {
+  if (count == 1) return square_norm(rows, width);
+  double total = 0.0;
+  for (std::size_t i = 0; i < width; ++i) {
+    double column = 0.0;
+    for (std::size_t row = 0; row < count; ++row) column += static_cast<double>(rows[row * width + i]);
+    total += column * column;
+  }
+  return total;
+}
+
 FEDLOOM_SIMD_CLONES
 float sum(const float* values, std::size_t n) {
   constexpr std::size_t kLanes = 16;

@@ -20,6 +20,8 @@ void bias_plane(const float* in, float bias, bool relu, std::size_t n, float* ou
 void relu_backward(float* gradient, const float* output, std::size_t n);
 /// sums (width) := the sum over the rows of (count, width).
 void column_sums(const float* rows, std::size_t count, std::size_t width, float* sums);
+/// Square norm of what column_sums would give, in double.
+double column_sums_square_norm(const float* rows, std::size_t count, std::size_t width);
 /// Sum of n floats, in 16 partial sums.
 float sum(const float* values, std::size_t n);
 /// Sum of squares of n floats, in double.

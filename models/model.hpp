@@ -8,11 +8,13 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "core/data_spec.hpp"
 #include "core/layout.hpp"
 #include "core/random.hpp"
 #include "core/registry.hpp"
+#include "models/adapters/adaptation.hpp"
 
 namespace fedloom {
 
@@ -39,6 +41,9 @@ struct ForwardOptions {
   bool training = false;              // dropout on, batch statistics used
   Random* random = nullptr;           // dropout masks; needed when training a model with dropout
   LayerObserver* observer = nullptr;  // may be null
+  /// Whole flat vector, may be the parameters themselves: when training, layers with running statistics
+  /// write their new values here. Empty: statistics stay as they are.
+  std::span<float> statistics = {};
 };
 
 struct BackwardOptions {
@@ -86,7 +91,16 @@ class Model {
   virtual double forward_flops() const = 0;
 };
 
-/// Settings from YAML plus the data's form give a model. Throws UserError when they do not fit.
-using ModelRegistry = Registry<std::unique_ptr<Model>, const DataSpec&>;
+/// What a model is built for: the form of the data, and whether it is trained whole or adapted.
+struct ModelContext {
+  ModelContext(DataSpec form, Adaptation how = {})  // NOLINT: a data set alone is a context
+      : data(std::move(form)), adaptation(std::move(how)) {}
+
+  DataSpec data;
+  Adaptation adaptation;
+};
+
+/// Settings from YAML plus the context give a model. Throws UserError when they do not fit.
+using ModelRegistry = Registry<std::unique_ptr<Model>, const ModelContext&>;
 
 }  // namespace fedloom

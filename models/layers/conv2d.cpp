@@ -25,15 +25,15 @@ std::size_t aligned(std::size_t floats) { return (floats + 15) / 16 * 16; }
 class Conv2d final : public Layer {
  public:
   Conv2d(std::string name, const Shape& input, const Shape& output, Conv2dOptions options,
-         Layout::Builder& slices)
+         ParameterPlan& plan)
       : Layer(std::move(name), input, output),
         options_(options),
         form_{extent(input[0]),       extent(input[1]),       extent(input[2]),
               extent(options.kernel), extent(options.stride), extent(options.padding)},
         out_channels_(extent(options.channels)),
-        weight_(slices.add(this->name() + ".weight",
-                           {options.channels, input[0], options.kernel, options.kernel})),
-        bias_(slices.add(this->name() + ".bias", {options.channels})) {}
+        weight_(
+            plan.add(this->name() + ".weight", {options.channels, input[0], options.kernel, options.kernel})),
+        bias_(plan.add(this->name() + ".bias", {options.channels})) {}
 
   LayerNeeds needs(std::size_t max_batch) const override {
     const Scratch end = scratch(nullptr, block_images(max_batch));
@@ -43,8 +43,8 @@ class Conv2d final : public Layer {
   void initialize(std::span<float> parameters, Random& random) const override {
     const std::size_t taps = form_.kernel * form_.kernel;
     fedloom::initialize(options_.initializer, {form_.patch(), out_channels_ * taps},
-                        parameters.subspan(weight_, out_channels_ * form_.patch()),
-                        parameters.subspan(bias_, out_channels_), random);
+                        parameters.subspan(weight_.offset, weight_.size),
+                        parameters.subspan(bias_.offset, bias_.size), random);
   }
 
   double forward_flops() const override {
@@ -60,9 +60,9 @@ class Conv2d final : public Layer {
       const std::size_t positions = n * form_.positions();
       gather_patches(x + first * input_width(), n, space);
       if (pass.options.observer != nullptr) observe(*pass.options.observer, n, space);
-      gemm({out_channels_, positions, form_.patch(), plain(pass.parameters + weight_, form_.patch()),
+      gemm({out_channels_, positions, form_.patch(), plain(pass.parameters + weight_.offset, form_.patch()),
             plain(space.columns, positions), space.planes, positions});
-      finish(pass.parameters + bias_, n, space, y + first * output_width(), choice(storage, first));
+      finish(pass.parameters + bias_.offset, n, space, y + first * output_width(), choice(storage, first));
     }
   }
 
@@ -72,7 +72,7 @@ class Conv2d final : public Layer {
     // Norms need each image's own gradient, so blocks are then single images.
     const std::size_t step = pass.square_norms != nullptr ? 1 : block_images(pass.batch.size);
     const Scratch space = scratch(storage.scratch, step);
-    if (pass.gradient != nullptr) std::fill_n(pass.gradient + bias_, out_channels_, 0.0F);
+    if (pass.gradient != nullptr) std::fill_n(pass.gradient + bias_.offset, out_channels_, 0.0F);
     for (std::size_t first = 0; first < pass.batch.size; first += step) {
       const std::size_t n = std::min(step, pass.batch.size - first);
       const std::size_t positions = n * form_.positions();
@@ -82,13 +82,13 @@ class Conv2d final : public Layer {
         gather_patches(x + first * input_width(), n, space);
       if (pass.gradient != nullptr) {
         gemm({out_channels_, K, positions, plain(space.planes, positions),
-              transposed(space.columns, positions), pass.gradient + weight_, K, first > 0});
+              transposed(space.columns, positions), pass.gradient + weight_.offset, K, first > 0});
         for (std::size_t o = 0; o < out_channels_; ++o)
-          pass.gradient[bias_ + o] += sum(space.planes + o * positions, positions);
+          pass.gradient[bias_.offset + o] += sum(space.planes + o * positions, positions);
       }
       if (pass.square_norms != nullptr) pass.square_norms[first] += image_square_norm(space);
       if (dx == nullptr) continue;
-      gemm({K, positions, out_channels_, transposed(pass.parameters + weight_, K),
+      gemm({K, positions, out_channels_, transposed(pass.parameters + weight_.offset, K),
             plain(space.planes, positions), space.columns, positions});
       col2im(form_, space.columns, n, dx + first * input_width());
     }
@@ -190,8 +190,8 @@ class Conv2d final : public Layer {
   Conv2dOptions options_;
   ConvGeometry form_;
   std::size_t out_channels_;
-  std::size_t weight_;  // offsets of the slices
-  std::size_t bias_;
+  Held weight_;
+  Held bias_;
 };
 
 Shape output_shape_of(const std::string& name, const Shape& input, const Conv2dOptions& options) {
@@ -218,8 +218,8 @@ LayerRecipe conv2d(std::string name, Conv2dOptions options) {
                     options.padding < options.kernel,
                 "convolution '{}' with {} channels, kernel {}, stride {}, padding {}", name, options.channels,
                 options.kernel, options.stride, options.padding);
-  return [name = std::move(name), options](const Shape& input, Layout::Builder& slices) {
-    return std::make_unique<Conv2d>(name, input, output_shape_of(name, input, options), options, slices);
+  return [name = std::move(name), options](const Shape& input, ParameterPlan& plan) {
+    return std::make_unique<Conv2d>(name, input, output_shape_of(name, input, options), options, plan);
   };
 }
 

@@ -13,10 +13,12 @@
 
 #include "core/layout.hpp"
 #include "models/model.hpp"
+#include "models/parameter_plan.hpp"
 
 namespace fedloom {
 
-/// Form of one example between layers: (channels, height, width), or (features).
+/// Form of one example between layers: (channels, height, width), (positions, features) of a sequence, or
+/// (features). Token sequences have shape (positions); their layer reads Batch::tokens.
 using Shape = std::vector<std::int64_t>;
 
 /// What a layer needs of a workspace: memory kept from forward to backward, and scratch shared by all layers.
@@ -28,6 +30,7 @@ struct LayerNeeds {
 struct LayerStorage {
   std::uint8_t* kept;  // 64-byte aligned, as is scratch
   float* scratch;
+  std::size_t max_batch;  // what both were sized for
 };
 
 /// The same for every layer of one call.
@@ -35,13 +38,19 @@ struct ForwardPass {
   const float* parameters;  // the whole flat vector
   const Batch& batch;
   const ForwardOptions& options;
+
+  /// Where a layer writes new values of its statistic slices (whole flat vector), or nullptr: do not.
+  float* statistics() const {
+    return options.training && !options.statistics.empty() ? options.statistics.data() : nullptr;
+  }
 };
 
 struct BackwardPass {
   const float* parameters;
   const Batch& batch;
   float* gradient;       // the whole flat vector, or nullptr when no sum is wanted
-  double* square_norms;  // (B), or nullptr: layers add each example's |gradient of their slices|^2
+  double* square_norms;  // (B), or nullptr: layers add each example's |gradient of their trained slices|^2
+  bool training;         // as it was in forward
 };
 
 class Layer {
@@ -69,7 +78,8 @@ class Layer {
   virtual void forward(const ForwardPass& pass, const float* input, float* output,
                        const LayerStorage& storage) const = 0;
   /// After forward with the same input and output. `output_gradient` may be overwritten. Writes (not adds)
-  /// the gradient of this layer's slices, summed over examples, and input_gradient unless it is nullptr.
+  /// the gradient of this layer's trained slices, summed over examples, and input_gradient unless it is
+  /// nullptr; it writes no gradient of slices that are not trained.
   virtual void backward(const BackwardPass& pass, const float* input, const float* output,
                         float* output_gradient, float* input_gradient, const LayerStorage& storage) const = 0;
 
@@ -81,7 +91,11 @@ class Layer {
 
 /// A layer to be: given the shape that reaches it, it declares its slices and builds itself. Throws UserError
 /// when the shape does not fit.
-using LayerRecipe = std::function<std::unique_ptr<Layer>(const Shape& input, Layout::Builder& slices)>;
+using LayerRecipe = std::function<std::unique_ptr<Layer>(const Shape& input, ParameterPlan& plan)>;
+
+/// Bytes rounded up to whole cache lines, and floats to as many.
+constexpr std::size_t aligned_bytes(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+constexpr std::size_t aligned_floats(std::size_t floats) { return (floats + 15) / 16 * 16; }
 
 /// "(3, 32, 32)", for messages.
 std::string to_string(const Shape& shape);

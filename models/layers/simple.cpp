@@ -72,11 +72,11 @@ class Flatten final : public Layer {
 }  // namespace
 
 LayerRecipe relu() {
-  return [](const Shape& input, Layout::Builder&) { return std::make_unique<Relu>(input); };
+  return [](const Shape& input, ParameterPlan&) { return std::make_unique<Relu>(input); };
 }
 
 LayerRecipe max_pool2x2() {
-  return [](const Shape& input, Layout::Builder&) {
+  return [](const Shape& input, ParameterPlan&) {
     if (input.size() != 3 || input[1] < 2 || input[2] < 2)
       throw user_error("2x2 max-pooling needs (channels, height, width) of at least 2 x 2, found {}",
                        to_string(input));
@@ -85,7 +85,7 @@ LayerRecipe max_pool2x2() {
 }
 
 LayerRecipe flatten() {
-  return [](const Shape& input, Layout::Builder&) { return std::make_unique<Flatten>(input); };
+  return [](const Shape& input, ParameterPlan&) { return std::make_unique<Flatten>(input); };
 }
 
 }  // namespace fedloom

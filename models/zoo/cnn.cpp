@@ -20,21 +20,21 @@ struct CnnSettings {
   }
 };
 
-std::unique_ptr<Model> make_cnn(const CnnSettings& settings, const DataSpec& spec) {
+std::unique_ptr<Model> make_cnn(const CnnSettings& settings, const ModelContext& context) {
   constexpr std::int64_t kSmallest = 4;  // two poolings leave one pixel
-  require_images("cnn", spec, kSmallest);
+  require_images("cnn", context.data, kSmallest);
   const Initializer how = initializer(settings.init);
   Conv2dOptions conv{
       .channels = 32, .kernel = 5, .padding = 2, .relu = true, .pool = true, .initializer = how};
   const LayerRecipe first = conv2d("conv1", conv);
   conv.channels = 64;
-  return sequential(spec.shape, {
-                                    first,
-                                    conv2d("conv2", conv),
-                                    flatten(),
-                                    dense("fc1", {.outputs = 512, .relu = true, .initializer = how}),
-                                    dense("fc2", {.outputs = spec.classes, .initializer = how}),
-                                });
+  return sequential(context, {
+                                 first,
+                                 conv2d("conv2", conv),
+                                 flatten(),
+                                 dense("fc1", {.outputs = 512, .relu = true, .initializer = how}),
+                                 dense("fc2", {.outputs = context.data.classes, .initializer = how}),
+                             });
 }
 
 const Registration<ModelRegistry, CnnSettings> kCnn{

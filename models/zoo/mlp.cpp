@@ -12,7 +12,7 @@ namespace {
 constexpr double kWidest = 1 << 20;
 
 // fc1, fc2, … fcN; the last gives the logits.
-std::unique_ptr<Model> perceptron(const DataSpec& spec, const std::vector<std::int64_t>& hidden,
+std::unique_ptr<Model> perceptron(const ModelContext& context, const std::vector<std::int64_t>& hidden,
                                   const std::string& init) {
   const Initializer how = initializer(init);
   std::vector<LayerRecipe> layers;
@@ -20,8 +20,8 @@ std::unique_ptr<Model> perceptron(const DataSpec& spec, const std::vector<std::i
     layers.push_back(
         dense(fmt::format("fc{}", layers.size() + 1), {.outputs = width, .relu = true, .initializer = how}));
   layers.push_back(
-      dense(fmt::format("fc{}", layers.size() + 1), {.outputs = spec.classes, .initializer = how}));
-  return sequential(spec.shape, layers);
+      dense(fmt::format("fc{}", layers.size() + 1), {.outputs = context.data.classes, .initializer = how}));
+  return sequential(context, layers);
 }
 
 struct MlpSettings {
@@ -48,9 +48,9 @@ const Registration<ModelRegistry, MlpSettings> kMlp{
     {"mlp", "multilayer perceptron with ReLU on the flattened features",
      "D. E. Rumelhart, G. E. Hinton, R. J. Williams, Learning representations by back-propagating errors, "
      "Nature, 1986"},
-    [](const MlpSettings& settings, const DataSpec& spec) {
-      require_features("mlp", spec);
-      return perceptron(spec, settings.hidden, settings.init);
+    [](const MlpSettings& settings, const ModelContext& context) {
+      require_features("mlp", context.data);
+      return perceptron(context, settings.hidden, settings.init);
     }};
 
 const Registration<ModelRegistry, TwoLayerSettings> kTwoLayers{
@@ -58,9 +58,9 @@ const Registration<ModelRegistry, TwoLayerSettings> kTwoLayers{
      "H. B. McMahan, E. Moore, D. Ramage, S. Hampson, B. Agüera y Arcas, Communication-Efficient Learning of "
      "Deep "
      "Networks from Decentralized Data, AISTATS 2017"},
-    [](const TwoLayerSettings& settings, const DataSpec& spec) {
-      require_features("2nn", spec);
-      return perceptron(spec, {200, 200}, settings.init);
+    [](const TwoLayerSettings& settings, const ModelContext& context) {
+      require_features("2nn", context.data);
+      return perceptron(context, {200, 200}, settings.init);
     }};
 
 }  // namespace

@@ -21,10 +21,11 @@ const Registration<ModelRegistry, SoftmaxSettings> kSoftmax{
     {"softmax", "multinomial logistic regression on the flattened features",
      "D. R. Cox, The Regression Analysis of Binary Sequences, Journal of the Royal Statistical Society B, "
      "1958"},
-    [](const SoftmaxSettings& settings, const DataSpec& spec) {
-      require_features("softmax", spec);
-      return sequential(spec.shape,
-                        {dense("fc", {.outputs = spec.classes, .initializer = initializer(settings.init)})});
+    [](const SoftmaxSettings& settings, const ModelContext& context) {
+      require_features("softmax", context.data);
+      return sequential(
+          context,
+          {dense("fc", {.outputs = context.data.classes, .initializer = initializer(settings.init)})});
     }};
 
 }  // namespace

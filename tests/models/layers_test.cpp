@@ -210,7 +210,7 @@ TEST(Conv2d, IsTheSumOverItsKernel) {
     constexpr std::size_t kOut = 5;
     const auto extent = [](std::size_t value) { return static_cast<std::int64_t>(value); };
     for (const bool relu : {false, true}) {
-      const auto model = sequential({extent(g.channels), extent(g.height), extent(g.width)},
+      const auto model = sequential(DataSpec{{extent(g.channels), extent(g.height), extent(g.width)}},
                                     {conv2d("conv", {.channels = kOut,
                                                      .kernel = extent(g.kernel),
                                                      .stride = extent(g.stride),
@@ -239,9 +239,10 @@ TEST(Conv2d, FusedReluAndPoolingEqualSeparateLayers) {
   Conv2dOptions whole = bare;
   whole.relu = true;
   whole.pool = true;
-  const auto fused = sequential(input, {conv2d("conv", whole), flatten(), dense("fc", {.outputs = 3})});
+  const auto fused =
+      sequential(DataSpec{input}, {conv2d("conv", whole), flatten(), dense("fc", {.outputs = 3})});
   const auto apart = sequential(
-      input, {conv2d("conv", bare), relu(), max_pool2x2(), flatten(), dense("fc", {.outputs = 3})});
+      DataSpec{input}, {conv2d("conv", bare), relu(), max_pool2x2(), flatten(), dense("fc", {.outputs = 3})});
   ASSERT_EQ(fused->layout()->fingerprint(), apart->layout()->fingerprint());
 
   constexpr std::size_t kBatch = 4;
@@ -266,7 +267,7 @@ TEST(Conv2d, FusedReluAndPoolingEqualSeparateLayers) {
 TEST(Layers, RefuseShapesThatDoNotFit) {
   const auto message = [](const Shape& input, const LayerRecipe& layer) -> std::string {
     try {
-      (void)sequential(input, {layer});
+      (void)sequential(DataSpec{input}, {layer});
     } catch (const UserError& error) {
       return error.what();
     }

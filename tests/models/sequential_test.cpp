@@ -26,7 +26,7 @@ std::vector<float> random_floats(std::size_t count, std::uint64_t seed) {
 }
 
 std::unique_ptr<Model> small_model() {
-  return sequential({2, 6, 6},
+  return sequential(DataSpec{{2, 6, 6}},
                     {conv2d("conv1", {.channels = 3, .kernel = 3, .padding = 1, .relu = true, .pool = true}),
                      flatten(), dense("fc1", {.outputs = 8, .relu = true}), dense("fc2", {.outputs = 4})});
 }
@@ -75,7 +75,7 @@ TEST(Sequential, FeaturesAreTheInputOfTheLastLayer) {
         expected += s.parameters[weight.offset + o * 8 + j] * features[i * 8 + j];
       EXPECT_NEAR(logits[i * 4 + o], expected, 1e-4F);
     }
-  const auto flat = sequential({7}, {dense("fc", {.outputs = 2})});
+  const auto flat = sequential(DataSpec{{7}}, {dense("fc", {.outputs = 2})});
   EXPECT_EQ(flat->feature_width(), 0U);
   EXPECT_TRUE(flat->features(*flat->workspace(1)).empty());
 }

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "models/data_parallel.hpp"
 #include "models/loss.hpp"
 #include "models/model.hpp"
 
@@ -263,6 +264,29 @@ TEST_P(ModelConformance, LogitsDoNotDependOnTheRestOfTheBatch) {
     for (std::size_t j = 0; j < one.size(); ++j)
       EXPECT_NEAR(one[j], whole[i * one.size() + j], 1e-5F * (1.0F + std::abs(one[j]))) << "example " << i;
   }
+}
+
+// Cut into pieces that run side by side it is the same model, and threads change no bit.
+TEST_P(ModelConformance, PiecesOfABatchAreTheBatch) {
+  const std::vector<float> whole = gradient(0, kBatch, *model_->workspace(kBatch));
+  const double scale = std::sqrt(std::inner_product(whole.begin(), whole.end(), whole.begin(), 0.0));
+  const std::shared_ptr<const Model> plain(std::shared_ptr<const Model>(), model_.get());
+  const auto in_pieces = [&](std::size_t threads) {
+    const auto model = data_parallel(plain, {.pieces = 4, .threads = threads, .width = examples_->width});
+    const auto workspace = model->workspace(kBatch);
+    const Batch batch = examples_->batch(0, kBatch);
+    const auto logits = model->forward(parameters_, batch, *workspace, {});
+    std::vector<float> logit_gradient(logits.size());
+    (void)softmax_cross_entropy(logits, {batch.targets, kBatch}, kClasses, logit_gradient);
+    std::vector<float> gradient(parameters_.size(), std::nanf(""));
+    model->backward(parameters_, batch, *workspace, logit_gradient, gradient, {});
+    return gradient;
+  };
+  const std::vector<float> expected = in_pieces(1);
+  for (std::size_t j = 0; j < whole.size(); ++j)
+    ASSERT_NEAR(expected[j], whole[j], 1e-5 * scale) << "parameter " << j;
+  const std::vector<float> threaded = in_pieces(3);
+  EXPECT_EQ(std::memcmp(threaded.data(), expected.data(), expected.size() * sizeof(float)), 0);
 }
 
 TEST_P(ModelConformance, FeaturesBelongToTheLatestForward) {

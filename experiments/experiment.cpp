@@ -95,6 +95,7 @@ std::string resolved_yaml(const ExperimentConfig& config) {
   section(writer, "rounds", c.rounds);
   writer.block("data", resolved_yaml(c.data));
   writer.block("model", resolve<ModelRegistry>(c.model, "model"));
+  section(writer, "adapter", c.adapter);
   writer.block("strategy", resolve<AlgorithmRegistry>(c.strategy, "strategy"));
   ConfigWriter train;
   c.train.visit(train);

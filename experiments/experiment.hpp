@@ -10,6 +10,7 @@
 #include "core/config.hpp"
 #include "core/messages.hpp"
 #include "datasets/federation.hpp"
+#include "experiments/adapter_config.hpp"
 
 namespace fedloom {
 
@@ -124,6 +125,7 @@ struct ExperimentConfig {
   std::uint64_t rounds = 10;
   DataConfig data;
   ComponentSpec model{"softmax"};
+  AdapterConfig adapter;
   ComponentSpec strategy{"fedavg"};
   TrainConfig train;
   ComponentSpec pacer{"sync"};
@@ -144,6 +146,7 @@ struct ExperimentConfig {
     v("rounds", rounds, "number of rounds (server updates)", between(1, 1e9));
     v("data", data, "the data and how it is spread over clients");
     v("model", model, "a name from `fedloom list models`, or a map with its settings");
+    v("adapter", adapter, "train an adapter or a part of the model instead of all of it");
     v("strategy", strategy, "a name from `fedloom list strategies`, or a map with its settings");
     v("train", train, "local training on clients");
     v("pacer", pacer,

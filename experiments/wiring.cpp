@@ -47,7 +47,7 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
   parts.data = std::move(data);
   parts.model = ModelRegistry::instance()
                     .find(config.model.name, "model")
-                    .make(config.model.settings, parts.data->spec());
+                    .make(config.model.settings, {parts.data->spec(), to_adaptation(config.adapter)});
   Algorithm algorithm = make_algorithm(config);
   parts.strategy = std::move(algorithm.strategy);
   parts.objective = std::move(algorithm.objective);

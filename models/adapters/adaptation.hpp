@@ -20,11 +20,11 @@ struct Adaptation {
   };
 
   Method method = Method::none;
-  std::vector<std::string> targets;  // layers with an adapter (lora, ssf)
-  std::vector<std::string> train;    // slices that are trained beside the adapter, usually the head
-  std::int64_t rank = 4;             // lora: >= 1
-  double alpha = 8.0;                // lora: the product of the factors is scaled by alpha / rank
-  double dropout = 0.0;              // lora: of the adapter's input, in [0, 1)
+  std::vector<std::string> targets = {};  // layers with an adapter (lora, ssf)
+  std::vector<std::string> train = {};    // slices that are trained beside the adapter, usually the head
+  std::int64_t rank = 4;                  // lora: >= 1
+  double alpha = 8.0;                     // lora: the product of the factors is scaled by alpha / rank
+  double dropout = 0.0;                   // lora: of the adapter's input, in [0, 1)
   std::string initializer = "kaiming_uniform";  // lora: of the first factor; the second starts at zero
   std::int64_t tokens = 8;                      // prompt: >= 1
 

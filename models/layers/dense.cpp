@@ -5,7 +5,11 @@
 // "Efficient per-example gradient computations", arXiv:1510.01799, 2015).
 #include "models/layers/dense.hpp"
 
+#include <algorithm>
+#include <optional>
+
 #include "core/error.hpp"
+#include "models/adapters/lora.hpp"
 #include "models/elementwise.hpp"
 #include "models/gemm.hpp"
 #include "models/layers/outer_norm.hpp"
@@ -32,28 +36,37 @@ class Dense final : public Layer {
         outputs_(output_width() / positions_),
         weight_(plan.add(name + ".weight", {options.outputs, static_cast<std::int64_t>(inputs_)})) {
     if (options_.bias) bias_ = plan.add(name + ".bias", {options.outputs});
+    if (plan.adaptation().targets_layer(Adaptation::Method::lora, name))
+      lora_.emplace(name, inputs_, outputs_, plan);
   }
 
-  LayerNeeds needs(std::size_t) const override {
-    return {.kept_bytes = 0, .scratch_floats = outer_norm_scratch(form())};
+  LayerNeeds needs(std::size_t max_batch) const override {
+    LayerNeeds needs{.kept_bytes = 0, .scratch_floats = outer_norm_scratch(form())};
+    if (!lora_) return needs;
+    const LayerNeeds adapter = lora_->needs(max_batch * positions_, positions_);
+    return {adapter.kept_bytes, std::max(needs.scratch_floats, adapter.scratch_floats)};
   }
 
   void initialize(std::span<float> parameters, Random& random) const override {
     fedloom::initialize(options_.initializer, {inputs_, outputs_},
                         parameters.subspan(weight_.offset, weight_.size),
                         parameters.subspan(bias_.offset, bias_.size), random);
+    if (lora_) lora_->initialize(parameters, random);
   }
 
   double forward_flops() const override {
-    return 2.0 * static_cast<double>(input_width()) * static_cast<double>(outputs_);
+    const double adapter = lora_ ? static_cast<double>(positions_) * lora_->forward_flops() : 0.0;
+    return 2.0 * static_cast<double>(input_width()) * static_cast<double>(outputs_) + adapter;
   }
 
-  void forward(const ForwardPass& pass, const float* x, float* y, const LayerStorage&) const override {
+  void forward(const ForwardPass& pass, const float* x, float* y,
+               const LayerStorage& storage) const override {
     const std::size_t R = pass.batch.size * positions_;
     const std::size_t I = inputs_;
     const std::size_t O = outputs_;
     if (pass.options.observer != nullptr) pass.options.observer->layer_input(name(), {x, R * I}, R, I);
     gemm({R, O, I, plain(x, I), transposed(pass.parameters + weight_.offset, I), y, O});
+    if (lora_) lora_->forward(pass, R, {x, I}, y, O, storage);
     if (options_.bias && options_.relu)
       add_bias_relu(y, pass.parameters + bias_.offset, R, O);
     else if (options_.bias)
@@ -77,6 +90,7 @@ class Dense final : public Layer {
         pass.square_norms[i] +=
             example_square_norm(x + i * positions_ * I, dy + i * positions_ * O, storage.scratch);
     if (dx != nullptr) gemm({R, I, O, plain(dy, O), plain(pass.parameters + weight_.offset, I), dx, I});
+    if (lora_) lora_->backward(pass, positions_, {x, I}, {dy, O}, dx, I, storage);
   }
 
  private:
@@ -95,6 +109,7 @@ class Dense final : public Layer {
   std::size_t outputs_;    // O
   Held weight_;
   Held bias_;
+  std::optional<LowRank> lora_;
 };
 
 }  // namespace

@@ -53,7 +53,8 @@ void step(const LocalObjective& objective, TaskRun& run, std::span<const std::ui
           Random& dropout, FloatBuffer& logit_gradient) {
   const Batch batch = run.data->batch(positions);
   const std::span<const float> logits =
-      run.model->forward(run.parameters, batch, *run.workspace, {.training = true, .random = &dropout, .statistics = run.parameters});
+      run.model->forward(run.parameters, batch, *run.workspace,
+                         {.training = true, .random = &dropout, .statistics = run.parameters});
   const std::span<float> dlogits(logit_gradient.data(), logits.size());
   const LossSum sum = objective.loss(run, logits, run.model->features(*run.workspace), batch, dlogits);
   // Scaling the small logit gradient by 1/B makes backward's sum the mean over the batch.

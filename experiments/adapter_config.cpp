@@ -23,8 +23,9 @@ Adaptation to_adaptation(const AdapterConfig& config) {
   if (how.method == Method::freeze && config.train.empty())
     throw user_error("adapter: freeze needs `train`, the slices that are still trained, e.g. train: [head]");
   if (how.method == Method::none && !config.train.empty())
-    throw user_error("adapter: `train` chooses what an adapted model trains; give name: freeze, lora, ssf or "
-                     "prompt");
+    throw user_error(
+        "adapter: `train` chooses what an adapted model trains; give name: freeze, lora, ssf or "
+        "prompt");
   how.targets = config.targets;
   how.train = config.train;
   how.rank = config.rank;

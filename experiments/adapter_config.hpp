@@ -25,7 +25,8 @@ struct AdapterConfig {
   void visit(Visitor& v) {
     v("name", name,
       "none: train the whole model; freeze: only what `train` names; lora: low-rank factors (Hu et al., ICLR "
-      "2022); ssf: a scale and a shift per output (Lian et al., NeurIPS 2022); prompt: learned tokens (Jia et "
+      "2022); ssf: a scale and a shift per output (Lian et al., NeurIPS 2022); prompt: learned tokens (Jia "
+      "et "
       "al., ECCV 2022)",
       one_of({"none", "freeze", "lora", "ssf", "prompt"}));
     v("targets", targets, "layers that carry the adapter, e.g. [\"*.query\", \"*.value\"] (lora, ssf)");

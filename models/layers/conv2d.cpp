@@ -31,9 +31,10 @@ class Conv2d final : public Layer {
         form_{extent(input[0]),       extent(input[1]),       extent(input[2]),
               extent(options.kernel), extent(options.stride), extent(options.padding)},
         out_channels_(extent(options.channels)),
-        weight_(
-            plan.add(this->name() + ".weight", {options.channels, input[0], options.kernel, options.kernel})),
-        bias_(plan.add(this->name() + ".bias", {options.channels})) {}
+        weight_(plan.add(this->name() + ".weight",
+                         {options.channels, input[0], options.kernel, options.kernel})) {
+    if (options_.bias) bias_ = plan.add(this->name() + ".bias", {options.channels});
+  }
 
   LayerNeeds needs(std::size_t max_batch) const override {
     const Scratch end = scratch(nullptr, block_images(max_batch));
@@ -62,7 +63,7 @@ class Conv2d final : public Layer {
       if (pass.options.observer != nullptr) observe(*pass.options.observer, n, space);
       gemm({out_channels_, positions, form_.patch(), plain(pass.parameters + weight_.offset, form_.patch()),
             plain(space.columns, positions), space.planes, positions});
-      finish(pass.parameters + bias_.offset, n, space, y + first * output_width(), choice(storage, first));
+      finish(bias_of(pass.parameters), n, space, y + first * output_width(), choice(storage, first));
     }
   }
 
@@ -72,21 +73,25 @@ class Conv2d final : public Layer {
     // Norms need each image's own gradient, so blocks are then single images.
     const std::size_t step = pass.square_norms != nullptr ? 1 : block_images(pass.batch.size);
     const Scratch space = scratch(storage.scratch, step);
-    if (pass.gradient != nullptr) std::fill_n(pass.gradient + bias_.offset, out_channels_, 0.0F);
+    float* weight_gradient =
+        pass.gradient != nullptr && weight_.trained ? pass.gradient + weight_.offset : nullptr;
+    float* bias_gradient = pass.gradient != nullptr && trains_bias() ? pass.gradient + bias_.offset : nullptr;
+    const bool wants_norms = pass.square_norms != nullptr && (weight_.trained || trains_bias());
+    if (bias_gradient != nullptr) std::fill_n(bias_gradient, out_channels_, 0.0F);
     for (std::size_t first = 0; first < pass.batch.size; first += step) {
       const std::size_t n = std::min(step, pass.batch.size - first);
       const std::size_t positions = n * form_.positions();
       const std::size_t at = first * output_width();
       undo_finish(y + at, dy + at, choice(storage, first), n, space);
-      if (pass.gradient != nullptr || pass.square_norms != nullptr)
+      if (weight_gradient != nullptr || (wants_norms && weight_.trained))
         gather_patches(x + first * input_width(), n, space);
-      if (pass.gradient != nullptr) {
+      if (weight_gradient != nullptr)
         gemm({out_channels_, K, positions, plain(space.planes, positions),
-              transposed(space.columns, positions), pass.gradient + weight_.offset, K, first > 0});
+              transposed(space.columns, positions), weight_gradient, K, first > 0});
+      if (bias_gradient != nullptr)
         for (std::size_t o = 0; o < out_channels_; ++o)
-          pass.gradient[bias_.offset + o] += sum(space.planes + o * positions, positions);
-      }
-      if (pass.square_norms != nullptr) pass.square_norms[first] += image_square_norm(space);
+          bias_gradient[o] += sum(space.planes + o * positions, positions);
+      if (wants_norms) pass.square_norms[first] += image_square_norm(space);
       if (dx == nullptr) continue;
       gemm({K, positions, out_channels_, transposed(pass.parameters + weight_.offset, K),
             plain(space.planes, positions), space.columns, positions});
@@ -129,6 +134,12 @@ class Conv2d final : public Layer {
     return options_.pool ? storage.kept + image * output_width() : nullptr;
   }
 
+  bool trains_bias() const { return options_.bias && bias_.trained; }
+  // nullptr without bias.
+  const float* bias_of(const float* parameters) const {
+    return options_.bias ? parameters + bias_.offset : nullptr;
+  }
+
   PoolPlanes planes_of_image(std::size_t images) const {
     return {out_channels_, form_.out_height(), form_.out_width(), images * form_.positions()};
   }
@@ -156,7 +167,8 @@ class Conv2d final : public Layer {
         continue;
       }
       for (std::size_t o = 0; o < out_channels_; ++o)
-        bias_plane(space.planes + o * n * P + image * P, bias[o], options_.relu, P, y + o * P);
+        bias_plane(space.planes + o * n * P + image * P, bias == nullptr ? 0.0F : bias[o], options_.relu, P,
+                   y + o * P);
     }
   }
 
@@ -178,9 +190,12 @@ class Conv2d final : public Layer {
   double image_square_norm(const Scratch& space) const {
     const std::size_t K = form_.patch();
     const std::size_t P = form_.positions();
-    gemm({out_channels_, K, P, plain(space.planes, P), transposed(space.columns, P), space.weight, K});
-    double total = square_norm(space.weight, out_channels_ * K);
-    for (std::size_t o = 0; o < out_channels_; ++o) {
+    double total = 0.0;
+    if (weight_.trained) {
+      gemm({out_channels_, K, P, plain(space.planes, P), transposed(space.columns, P), space.weight, K});
+      total += square_norm(space.weight, out_channels_ * K);
+    }
+    for (std::size_t o = 0; trains_bias() && o < out_channels_; ++o) {
       const auto bias_gradient = static_cast<double>(sum(space.planes + o * P, P));
       total += bias_gradient * bias_gradient;
     }

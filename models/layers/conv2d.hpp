@@ -15,10 +15,11 @@ struct Conv2dOptions {
   bool relu = false;         // max(., 0) after the bias
   bool pool = false;         // 2x2 max-pooling, stride 2, last
   Initializer initializer = Initializer::glorot_uniform;
+  bool bias = true;
 };
 
-/// Input (channels, height, width). Slices NAME.weight (out, in, kernel, kernel) and NAME.bias (out). Throws
-/// UserError when the image is smaller than the kernel or too small to pool.
+/// Input (channels, height, width). Slices NAME.weight (out, in, kernel, kernel) and, with `bias`, NAME.bias
+/// (out). Throws UserError when the image is smaller than the kernel or too small to pool.
 LayerRecipe conv2d(std::string name, Conv2dOptions options);
 
 }  // namespace fedloom

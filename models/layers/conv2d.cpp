@@ -1,6 +1,7 @@
 // Legend: C input channels, O output channels, K = C * kernel^2 patch, P output positions of an image, n
 // images of a block; x image, X (K, nP) patches, W (O, K), Z (O, nP) before bias; d* is the gradient of *.
 //   Z = W X;   y = pool(relu(Z + b));   dW += dZ X^T;   db = row sums of dZ;   dX = W^T dZ;   dx = col2im(dX)
+// The form for narrow images; models/layers/conv_direct.cpp is the other.
 // Blocks are small enough that X, Z and dZ stay in the second-level cache; X is made again in backward, which
 // is cheaper than keeping it. The maximum is taken before bias and ReLU (see pooling.hpp).
 #include "models/layers/conv2d.hpp"
@@ -11,6 +12,7 @@
 #include "core/error.hpp"
 #include "models/elementwise.hpp"
 #include "models/gemm.hpp"
+#include "models/layers/conv_direct.hpp"
 #include "models/layers/im2col.hpp"
 #include "models/layers/pooling.hpp"
 
@@ -233,9 +235,13 @@ LayerRecipe conv2d(std::string name, Conv2dOptions options) {
                     options.padding < options.kernel,
                 "convolution '{}' with {} channels, kernel {}, stride {}, padding {}", name, options.channels,
                 options.kernel, options.stride, options.padding);
-  return [name = std::move(name), options](const Shape& input, ParameterPlan& plan) {
-    return std::make_unique<Conv2d>(name, input, output_shape_of(name, input, options), options, plan);
-  };
+  return
+      [name = std::move(name), options](const Shape& input, ParameterPlan& plan) -> std::unique_ptr<Layer> {
+        const Shape output = output_shape_of(name, input, options);
+        const std::int64_t width = (input[2] + 2 * options.padding - options.kernel) / options.stride + 1;
+        if (conv_direct_fits(extent(width))) return conv_direct(name, input, output, options, plan);
+        return std::make_unique<Conv2d>(name, input, output, options, plan);
+      };
 }
 
 }  // namespace fedloom

@@ -1,0 +1,55 @@
+// Convolutions straight from padded image planes, without patch matrices: a vector holds neighbouring output
+// pixels of one row, and a tile of 4 channels x 3 vectors stays in registers over all taps. Where a tap lies
+// is a table of offsets, so one kernel serves forward, input gradients and every stride.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace fedloom::direct {
+
+constexpr std::size_t kTileChannels = 4;
+constexpr std::size_t kTileVectors = 3;
+
+/// Lanes of the vectors that fit rows of `width` outputs on this machine: 16, 8 or 4; 0 below four.
+std::size_t lanes_for(std::size_t width);
+
+/// Up to three vectors of outputs that meet the same run of taps [first_tap, last_tap).
+struct Tile {
+  std::uint32_t in[kTileVectors];   // of tap offset 0, in floats
+  std::uint32_t out[kTileVectors];  // in the output plane
+  std::uint32_t count;              // vectors, 1 to 3
+  std::uint32_t first_tap, last_tap;
+};
+
+/// out[o][p] := bias[o] + sum over k of weight[o][k] in[p + offset[k]], then max(., 0) when `relu`.
+struct Sweep {
+  std::size_t channels;  // of the output, O
+  std::size_t lanes;
+  std::span<const std::int32_t> offsets;  // of the K taps
+  std::span<const Tile> tiles;
+  std::size_t out_plane;  // floats from one output channel to the next
+};
+
+/// packed := weights in the order the tiles read them, O x K floats; weight[o][k] is
+/// weights[o * channel_stride + order[k]].
+void pack(std::size_t channels, const float* weights, std::size_t channel_stride,
+          std::span<const std::int32_t> order, float* packed);
+/// `bias` may be nullptr. Writes exactly the outputs that the tiles name.
+void sweep(const Sweep& form, const float* in, const float* packed, const float* bias, bool relu, float* out);
+
+/// gradient[o][k] := (or +=) sum over images, rows, pixels of dz[o][p] x[p + offset[k]].
+struct Correlation {
+  std::size_t channels;  // O
+  std::size_t lanes;
+  std::span<const std::int32_t> offsets;   // of the K taps
+  std::size_t rows, vectors;               // of dz; a row is `vectors` whole vectors long
+  std::size_t x_row, x_image;              // steps in floats
+  std::size_t dz_row, dz_plane, dz_image;  // dz is zero from a row's end to its last vector's
+};
+
+void correlate(const Correlation& form, const float* x, const float* dz, std::size_t images, bool accumulate,
+               float* gradient);
+
+}  // namespace fedloom::direct

@@ -1,12 +1,12 @@
-// Every registered model against PyTorch: logits, loss, gradients, running statistics and ten steps of SGD, from
-// the files that tests/golden/oracles/models.py writes (it also says what is in them). Parameters and data are
-// not stored: both sides compute them from the same integers.
+// Every registered model against PyTorch: logits, loss, gradients, running statistics and ten steps of SGD,
+// from the files that tests/golden/oracles/models.py writes (it also says what is in them). Parameters and
+// data are not stored: both sides compute them from the same integers.
 //
-// PyTorch's numbers were computed in double from starting values that are floats exactly, so what is measured is
-// the rounding of float arithmetic here. Sums of n terms are off by about 1e-7 sqrt(n) at worst; PyTorch's own
-// float run is within 4e-6 of its double run in every tensor of every case (models.py --check), and the order
-// in which we add is no worse. One step is therefore held to 1e-5 of a tensor's norm. Ten steps carry rounding
-// along, hence 1e-4 for losses and more for what the trained model says.
+// PyTorch's numbers were computed in double from starting values that are floats exactly, so what is measured
+// is the rounding of float arithmetic here. Sums of n terms are off by about 1e-7 sqrt(n) at worst; PyTorch's
+// own float run is within 4e-6 of its double run in every tensor of every case (models.py --check), and the
+// order in which we add is no worse. One step is therefore held to 1e-5 of a tensor's norm. Ten steps carry
+// rounding along, hence 1e-4 for losses and more for what the trained model says.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -200,8 +200,7 @@ class ModelOracle : public testing::TestWithParam<std::string> {
   std::size_t batch_size() const { return oracle_.data.batch; }
 
   void make_examples() {
-    const auto width =
-        static_cast<std::size_t>(DataSpec{oracle_.data.data.shape, 0, 0}.width());
+    const auto width = static_cast<std::size_t>(DataSpec{oracle_.data.data.shape, 0, 0}.width());
     const auto classes = static_cast<std::uint32_t>(oracle_.data.data.classes);
     const auto vocabulary = static_cast<std::uint32_t>(oracle_.data.data.vocabulary);
     labels_.resize(batch_size());
@@ -265,8 +264,7 @@ class ModelOracle : public testing::TestWithParam<std::string> {
     step.logits = forward(parameters, true, statistics);
     std::vector<float> logit_gradient(step.logits.size());
     const auto count = static_cast<double>(batch_size());
-    step.loss =
-        softmax_cross_entropy(step.logits, labels_, model_->outputs(), logit_gradient).loss / count;
+    step.loss = softmax_cross_entropy(step.logits, labels_, model_->outputs(), logit_gradient).loss / count;
     step.gradient.resize(parameters.size());
     step.input.resize(features_.size());
     model_->backward(parameters, batch_, *workspace_, logit_gradient, step.gradient,
@@ -289,7 +287,8 @@ class ModelOracle : public testing::TestWithParam<std::string> {
     return std::sqrt(total);
   }
 
-  // The distance from PyTorch's tensor is at most `tolerance` of its norm (or of `smallest`, if that is more).
+  // The distance from PyTorch's tensor is at most `tolerance` of its norm (or of `smallest`, if that is
+  // more).
   void expect_same(const std::string& tensor, std::span<const float> actual, double tolerance,
                    double smallest = 0.0) const {
     const std::vector<float> expected = oracle_.tensor(tensor);
@@ -321,8 +320,8 @@ class ModelOracle : public testing::TestWithParam<std::string> {
     const double root = std::sqrt(static_cast<double>(actual.size()));
     const auto expect = [&](const std::string& what, double value, float other, double allowed) {
       if (!(std::abs(value - static_cast<double>(other)) <= allowed))
-        ADD_FAILURE() << GetParam() << ": gradient " << tensor << ", " << what << ": " << value << ", PyTorch "
-                      << other << " (allowed difference " << allowed << ")";
+        ADD_FAILURE() << GetParam() << ": gradient " << tensor << ", " << what << ": " << value
+                      << ", PyTorch " << other << " (allowed difference " << allowed << ")";
     };
     double sum = 0.0;
     for (const float value : actual) sum += static_cast<double>(value);
@@ -416,7 +415,8 @@ TEST(ModelOracles, EveryRegisteredModelHasThem) {
     for (const std::string size : {"-small", "-full"})
       EXPECT_TRUE(covered.contains(model + size))
           << "the model '" << model << "' has no oracle of the kind '" << size.substr(1)
-          << "': write the model in PyTorch in tests/golden/oracles/zoo.py and its two cases in models.py beside "
+          << "': write the model in PyTorch in tests/golden/oracles/zoo.py and its two cases in models.py "
+             "beside "
              "it, run `python3 tests/golden/oracles/models.py "
           << model << "` with PyTorch 1.13, and commit the files it writes";
 }

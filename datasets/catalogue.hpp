@@ -16,9 +16,10 @@ struct CatalogueFile {
   std::string sha256;
 };
 
-/// `base` + file name + ".gz" over https.
+/// `base` + file name + `ending` over https.
 struct MirrorRoute {
   std::string base;
+  std::string ending = ".gz";
 };
 /// A packed tar archive over https that holds the files in `folder`.
 struct ArchiveRoute {
@@ -46,7 +47,13 @@ struct CatalogueEntry {
   std::uint64_t download_bytes;  // about, for the progress bar
   bool pack = true;              // stored as .gz; false where that gains little
   std::vector<CatalogueFile> files;
-  std::vector<Route> routes;  // in the order to try them
+  std::vector<Route> routes;   // in the order to try them; none: the set has to be brought
+  std::string subfolder = "";  // of the data folder; "": `name`
+
+  /// Where the files are looked for and stored.
+  std::string folder(const std::string& data_dir) const;
+  /// "a, b and c (plain, .gz or .xz)".
+  std::string file_names() const;
 };
 
 std::vector<CatalogueEntry> catalogue();
@@ -60,9 +67,12 @@ struct StoredFile {
   std::string path;  // where it is, or would be
   FileState state;
 };
-/// Looks at data_dir/NAME for every file of `entry`, in its order; reads and hashes them when `verify`, else
-/// only asks whether they exist.
+/// Looks at entry.folder(data_dir) for every file of `entry`, in its order; reads and hashes them when
+/// `verify`, else only asks whether they exist.
 std::vector<StoredFile> stored_files(const CatalogueEntry& entry, const std::string& data_dir, bool verify);
+/// The stored file `file` of the set `name` in `folder`, packed or not. Throws UserError that says how to get
+/// it when it is missing.
+std::string stored_file(const std::string& name, const std::string& folder, const std::string& file);
 /// Whether every file is there, unread.
 bool is_stored(const CatalogueEntry& entry, const std::string& data_dir);
 

@@ -36,7 +36,7 @@ class Attempt {
 
   void operator()(const MirrorRoute& mirror) {
     for (const CatalogueFile& file : store_.missing())
-      store_.accept_file(file.name, download(mirror.base + file.name + ".gz", file.name));
+      store_.accept_file(file.name, download(mirror.base + file.name + mirror.ending, file.name));
   }
 
   void operator()(const ArchiveRoute& archive) { unpack(download(archive.url, "archive"), archive.folder); }
@@ -156,9 +156,9 @@ class Attempt {
   TemporaryFolder folder_;
 };
 
-/// The user's own folder: its subfolder of the set's name, or itself.
+/// The user's own folder: its subfolder for the set, or itself.
 void take_from(FileStore& store, const FetchOptions& options) {
-  const std::string below = (fs::path(options.from) / store.entry().name).string();
+  const std::string below = store.entry().folder(options.from);
   std::error_code error;
   Attempt attempt(store, options, Route{});
   attempt.take_folder(fs::is_directory(below, error) ? below : options.from);
@@ -168,11 +168,17 @@ std::string advice(const FileStore& store, const FetchOptions& options) {
   const CatalogueEntry& entry = store.entry();
   std::string text = fmt::format("{}: no source could give {} of its {} files", entry.name,
                                  store.missing().size(), entry.files.size());
+  if (entry.routes.empty())
+    return text +
+           fmt::format(
+               "; no public address has them in the form that is read here, so put {} into {}, or name a "
+               "folder that has them with --from",
+               entry.file_names(), entry.folder(options.data_dir));
   for (const Route& route : entry.routes)
     if (const auto* debian = std::get_if<DebianRoute>(&route))
       text += fmt::format("; as root: apt-get install {}", debian->package);
   return text + fmt::format("; or put {} and the others (plain, .gz or .xz) into {}", store.missing()[0].name,
-                            (fs::path(options.data_dir) / entry.name).string());
+                            entry.folder(options.data_dir));
 }
 
 }  // namespace

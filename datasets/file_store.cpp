@@ -69,7 +69,7 @@ std::uint64_t TemporaryFolder::bytes() const {
 }
 
 FileStore::FileStore(const CatalogueEntry& entry, const std::string& data_dir)
-    : entry_(entry), folder_((fs::path(data_dir) / entry.name).string()) {
+    : entry_(entry), folder_(entry.folder(data_dir)) {
   const auto found = stored_files(entry, data_dir, true);
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (found[i].state != FileState::good) missing_.push_back(entry.files[i]);

@@ -2,6 +2,7 @@
 #include "datasets/image_examples.hpp"
 
 #include "core/error.hpp"
+#include "core/simd.hpp"
 
 namespace fedloom {
 
@@ -11,10 +12,16 @@ double per_channel(const std::vector<double>& values, std::size_t channel) {
   return values.size() == 1 ? values[0] : values[channel];
 }
 
-void widen(const std::uint8_t* __restrict in, float* __restrict out, std::size_t count, float scale,
-           float shift) {
+}  // namespace
+
+// Not in the unnamed namespace: a function that the loader chooses needs a name it can see.
+FEDLOOM_SIMD_CLONES
+void widen_pixels(const std::uint8_t* __restrict in, float* __restrict out, std::size_t count, float scale,
+                  float shift) {
   for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(in[i]) * scale + shift;
 }
+
+namespace {
 
 constexpr std::size_t kAhead = 2;
 constexpr std::size_t kCacheLine = 64;
@@ -93,7 +100,7 @@ void ImageExamples::gather(std::span<const std::uint32_t> indices, float* featur
     if (row + kAhead < indices.size() && indices[row + kAhead] < labels_.size())
       prefetch(pixels_.data() + row_of(indices[row + kAhead]) * width_, width_);
     for (std::size_t c = 0; c < channels_; ++c)
-      widen(pixels + c * plane, features + row * width_ + c * plane, plane, scale_[c], shift_[c]);
+      widen_pixels(pixels + c * plane, features + row * width_ + c * plane, plane, scale_[c], shift_[c]);
     labels[row] = labels_[i];
   }
 }

@@ -25,11 +25,10 @@ int list(const std::string& data_dir) {
   fmt::print("data folder: {}\n", data_dir);
   for (const CatalogueEntry& entry : catalogue()) {
     fmt::print("  {:<16} {}\n", entry.name, entry.summary);
-    fmt::print("  {:<16} {}; licence: {}\n", "",
-               is_stored(entry, data_dir)
-                   ? "here"
-                   : "about " + bytes_text(static_cast<double>(entry.download_bytes)) + " to get",
-               entry.licence);
+    std::string state = "about " + bytes_text(static_cast<double>(entry.download_bytes)) + " to get";
+    if (entry.routes.empty()) state = "to be put into " + entry.folder(data_dir);
+    if (is_stored(entry, data_dir)) state = "here";
+    fmt::print("  {:<16} {}; licence: {}\n", "", state, entry.licence);
   }
   return 0;
 }

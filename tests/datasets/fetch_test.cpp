@@ -70,12 +70,30 @@ TEST(Catalogue, EntriesAreComplete) {
   std::vector<std::string> names;
   for (const CatalogueEntry& entry : catalogue()) {
     names.push_back(entry.name);
-    EXPECT_FALSE(entry.routes.empty());
     for (const CatalogueFile& file : entry.files) EXPECT_EQ(file.sha256.size(), 64U) << file.name;
     for (const Route& route : entry.routes) EXPECT_FALSE(describe(route).empty());
   }
-  EXPECT_THAT(names, ElementsAre("mnist", "fashion-mnist", "cifar-10"));
+  EXPECT_THAT(names, ElementsAre("mnist", "fashion-mnist", "cifar-10", "usps", "pacs", "sst2", "trec",
+                                 "20newsgroups", "shakespeare"));
   EXPECT_THAT(error_of([] { catalogue_entry("minst"); }), HasSubstr("did you mean 'mnist'?"));
+}
+
+TEST(Catalogue, SaysWhereToPutWhatNobodyServes) {
+  const Folder folder;
+  const CatalogueEntry pacs = catalogue_entry("pacs");
+  EXPECT_EQ(pacs.folder("data"), "data/pacs-32x32");
+  EXPECT_EQ(catalogue_entry("usps").file_names(),
+            "usps-train-images-idx3-ubyte, usps-train-labels-idx1-ubyte, usps-test-images-idx3-ubyte and "
+            "usps-test-labels-idx1-ubyte (plain, .gz or .xz)");
+  EXPECT_THAT(run(pacs, folder),
+              ElementsAre(HasSubstr("so put pacs_32x32.bin (plain, .gz or .xz) into " + folder.path() +
+                                    "/data/pacs-32x32, or name a folder that has them with --from")));
+  EXPECT_THAT(error_of([&] { stored_file("pacs", folder.path(), "pacs_32x32.bin"); }),
+              HasSubstr("put it there, or let FEDLOOM_DATA name a folder with pacs-32x32/pacs_32x32.bin"));
+  EXPECT_THAT(error_of([&] { stored_file("mnist", folder.path(), "t10k-labels-idx1-ubyte"); }),
+              HasSubstr("run `fedloom data get mnist`, or let FEDLOOM_DATA name a folder with mnist/t10k"));
+  const std::string there = folder.write("labels.gz", "packed");
+  EXPECT_EQ(stored_file("mnist", folder.path(), "labels"), there);
 }
 
 TEST(Fetch, TakesAUsersFolderPlainOrPacked) {

@@ -15,6 +15,7 @@ namespace {
 struct Published {
   const char* name;
   std::size_t train;
+  std::size_t test;
   std::vector<double> mean;
   std::vector<double> deviation;
 };
@@ -35,7 +36,7 @@ TEST_P(PublishedSet, IsWhatWasPublished) {
   config.clients = 1;
   const auto data = load_federated_data(config, 1, folder);
   EXPECT_EQ(data->example_count(0), set.train);
-  EXPECT_EQ(data->test().size(), 10'000U);
+  EXPECT_EQ(data->test().size(), set.test);
   const ExampleView view = data->client(0);
   const auto width = static_cast<std::size_t>(data->spec().width());
   const std::size_t channels = set.mean.size();
@@ -64,12 +65,38 @@ TEST_P(PublishedSet, IsWhatWasPublished) {
     EXPECT_NEAR(static_cast<double>(c), static_cast<double>(set.train) / 10.0, 800.0);
 }
 
+TEST(PublishedSet, TakesTheMeanThatWeightsFromElsewhereNeed) {
+  const char* folder = std::getenv("FEDLOOM_DATA");
+  if (folder == nullptr) GTEST_SKIP() << "FEDLOOM_DATA is not set";
+  if (!is_stored(catalogue_entry("cifar-10"), folder)) GTEST_SKIP() << "cifar-10 is not in " << folder;
+  DataConfig config;
+  config.source.name = "cifar-10";
+  const auto first_pixels = [&](const std::string& settings) {
+    config.source.settings = ConfigNode::from_text(settings, "test");
+    config.clients = 1;
+    const auto data = load_federated_data(config, 1, folder);
+    const std::uint32_t first = 0;
+    std::vector<float> row(3 * 1024);
+    std::int32_t label = 0;
+    data->test().examples->gather(std::span(&first, 1), row.data(), &label);
+    return row;
+  };
+  const auto plain = first_pixels("normalise: false");
+  const auto chosen = first_pixels("{mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}");
+  const double mean[] = {0.485, 0.456, 0.406};
+  const double deviation[] = {0.229, 0.224, 0.225};
+  for (std::size_t c = 0; c < 3; ++c)
+    EXPECT_NEAR(static_cast<double>(chosen[c * 1024]),
+                (static_cast<double>(plain[c * 1024]) - mean[c]) / deviation[c], 1e-6);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, PublishedSet,
-    ::testing::Values(Published{"mnist", 60'000, {0.1307}, {0.3081}},
-                      Published{"fashion-mnist", 60'000, {0.2860}, {0.3530}},
-                      Published{
-                          "cifar-10", 50'000, {0.49140, 0.48216, 0.44653}, {0.24703, 0.24349, 0.26159}}),
+    ::testing::Values(
+        Published{"mnist", 60'000, 10'000, {0.1307}, {0.3081}},
+        Published{"fashion-mnist", 60'000, 10'000, {0.2860}, {0.3530}},
+        Published{"usps", 7'291, 2'007, {0.2545}, {0.3846}},
+        Published{"cifar-10", 50'000, 10'000, {0.49140, 0.48216, 0.44653}, {0.24703, 0.24349, 0.26159}}),
     [](const auto& test) {
       std::string name = test.param.name;
       std::erase(name, '-');

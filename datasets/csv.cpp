@@ -1,7 +1,6 @@
 // The builder that gives columns their roles and fields their numbers.
 #include "datasets/csv.hpp"
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -10,24 +9,11 @@
 
 #include "core/error.hpp"
 #include "datasets/csv_scanner.hpp"
+#include "datasets/table_columns.hpp"
 
 namespace fedloom {
 
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r'))
-    text.remove_suffix(1);
-  return text;
-}
-
-/// By its ending, packed or not.
-bool is_tsv(std::string_view file) {
-  for (const std::string_view packing : {".gz", ".xz"})
-    if (file.ends_with(packing)) file.remove_suffix(packing.size());
-  return file.ends_with(".tsv");
-}
 
 template <class T>
 std::optional<T> parse(std::string_view text) {
@@ -52,12 +38,12 @@ class TableBuilder {
   /// Gives the columns their roles from the first record; true when that record is a header.
   bool begin(const std::vector<CsvField>& first) {
     columns_ = first.size();
-    const bool by_name = is_name(options_.label) || is_name(options_.client);
+    const bool by_name = is_column_name(options_.label) || is_column_name(options_.client);
     bool header = options_.header == "yes" || (options_.header == "auto" && by_name);
     if (by_name && !header)
       throw user_error("{}: columns are chosen by name, so the file needs a header line", name_);
-    label_ = options_.label == "last" ? columns_ - 1 : find_column(options_.label, first, header);
-    if (!options_.client.empty()) client_ = find_column(options_.client, first, header);
+    label_ = find_column(options_.label, first, header, name_);
+    if (!options_.client.empty()) client_ = find_column(options_.client, first, header, name_);
     if (client_ == label_)
       throw user_error("{}: column {} cannot be both the label and the client", name_, label_);
     if (options_.header == "auto" && !header) header = looks_like_header(first);
@@ -90,22 +76,14 @@ class TableBuilder {
 
   CsvTable finish(const std::vector<std::string>& label_names) {
     if (labels_.empty()) throw user_error("{}: holds no rows of data", name_);
-    const bool numbers = std::all_of(labels_.begin(), labels_.end(), [](const CsvField& label) {
-      const auto value = parse<std::int32_t>(label.text);
-      return value && *value >= 0;
-    });
-    if (!label_names.empty() || (!numbers && options_.classes == 0)) {
-      name_labels(label_names);
-    } else {
-      number_labels();
-    }
+    LabelColumn column = read_labels(labels_, name_, options_.classes, label_names);
+    table_.labels = std::move(column.values);
+    table_.label_names = std::move(column.names);
+    table_.classes = column.classes;
     return std::move(table_);
   }
 
  private:
-  static bool is_name(const std::string& column) {
-    return !column.empty() && column != "last" && !parse<std::uint32_t>(column);
-  }
   /// Whether all features of the first record are words; words and numbers side by side are a mistake.
   bool looks_like_header(const std::vector<CsvField>& first) const {
     const CsvField* word = nullptr;
@@ -126,58 +104,10 @@ class TableBuilder {
   }
   bool is_feature(std::size_t column) const { return column != label_ && column != client_; }
 
-  std::size_t find_column(const std::string& wanted, const std::vector<CsvField>& first, bool header) const {
-    if (wanted == "last") return columns_ - 1;
-    std::vector<std::string> names;
-    for (std::size_t c = 0; header && c < first.size(); ++c) {
-      names.emplace_back(trimmed(first[c].text));
-      if (names.back() == wanted) return c;
-    }
-    const auto number = parse<std::uint32_t>(wanted);
-    if (number && *number < columns_) return *number;
-    const std::string guess = nearest(wanted, names);
-    throw user_error("{}: there is no column '{}'{}; there are {} columns{}", name_, wanted,
-                     guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess), columns_,
-                     names.empty() ? ", numbered from 0" : fmt::format(": {}", fmt::join(names, ", ")));
-  }
-
   void add_group(std::string name) {
     const auto [it, fresh] = groups_.emplace(std::move(name), static_cast<std::uint32_t>(groups_.size()));
     if (fresh) table_.group_names.push_back(it->first);
     table_.groups.push_back(it->second);
-  }
-
-  void number_labels() {
-    std::int64_t largest = 0;
-    for (const CsvField& label : labels_) {
-      const auto value = parse<std::int64_t>(label.text);
-      const std::int64_t most = options_.classes > 0 ? options_.classes : 1'000'000;
-      if (!value || *value < 0 || *value >= most)
-        throw user_error("{}:{}:{}: the label '{}' is not a whole number in 0..{}", name_, label.line,
-                         label.column, label.text.substr(0, 40), most - 1);
-      largest = std::max(largest, *value);
-      table_.labels.push_back(static_cast<std::int32_t>(*value));
-    }
-    table_.classes = options_.classes > 0 ? options_.classes : largest + 1;
-  }
-
-  void name_labels(std::vector<std::string> names) {
-    if (names.empty()) {
-      for (const CsvField& label : labels_) names.push_back(label.text);
-      std::sort(names.begin(), names.end());
-      names.erase(std::unique(names.begin(), names.end()), names.end());
-    }
-    std::map<std::string_view, std::int32_t> numbers;
-    for (const std::string& known : names) numbers.emplace(known, static_cast<std::int32_t>(numbers.size()));
-    for (const CsvField& label : labels_) {
-      const auto it = numbers.find(label.text);
-      if (label.text.empty() || it == numbers.end())
-        throw user_error("{}:{}:{}: the label '{}' is not one of: {}", name_, label.line, label.column,
-                         label.text.substr(0, 40), fmt::join(names, ", "));
-      table_.labels.push_back(it->second);
-    }
-    table_.classes = static_cast<std::int64_t>(names.size());
-    table_.label_names = std::move(names);
   }
 
   const CsvOptions& options_;
@@ -196,7 +126,7 @@ CsvTable read_csv(ByteSource& source, const CsvOptions& options,
                   const std::vector<std::string>& label_names) {
   const std::string& name = source.name();
   char delimiter = options.delimiter;
-  if (delimiter == '\0') delimiter = is_tsv(name) ? '\t' : ',';
+  if (delimiter == '\0') delimiter = usual_delimiter(name);
   const std::string text = source.read_all();
   if (text.find('\0') != std::string::npos)
     throw user_error("{}: holds zero bytes; it is not a text table", name);

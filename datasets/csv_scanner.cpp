@@ -5,8 +5,8 @@
 
 namespace fedloom {
 
-CsvScanner::CsvScanner(std::string_view text, char delimiter, const std::string& name)
-    : text_(text), delimiter_(delimiter), name_(name) {
+CsvScanner::CsvScanner(std::string_view text, char delimiter, const std::string& name, bool quotes)
+    : text_(text), delimiter_(delimiter), name_(name), quotes_(quotes) {
   if (text_.starts_with("\xEF\xBB\xBF")) position_ = 3;
 }
 
@@ -44,7 +44,7 @@ void CsvScanner::scan(CsvField& field) {
   field.text.clear();
   field.line = line_;
   field.column = column_;
-  if (position_ < text_.size() && text_[position_] == '"') return scan_quoted(field);
+  if (quotes_ && position_ < text_.size() && text_[position_] == '"') return scan_quoted(field);
   const std::size_t start = position_;
   while (position_ < text_.size() && text_[position_] != delimiter_ && !end_of_line()) ++position_;
   field.text.assign(text_.substr(start, position_ - start));

@@ -17,11 +17,11 @@ struct CsvField {
 };
 
 /// Lines end with \n or \r\n, blank lines are skipped, a byte order mark is passed over. A field that begins
-/// with a quote may hold delimiters, line ends and doubled quotes.
+/// with a quote may hold delimiters, line ends and doubled quotes, unless quotes are plain text.
 class CsvScanner {
  public:
   /// `text` and `name` (for errors) outlive the scanner.
-  CsvScanner(std::string_view text, char delimiter, const std::string& name);
+  CsvScanner(std::string_view text, char delimiter, const std::string& name, bool quotes = true);
 
   /// Fills `fields` with the next record, or returns false at the end. Throws UserError NAME:LINE:COLUMN on
   /// an open quote and on text behind a closing one.
@@ -37,6 +37,7 @@ class CsvScanner {
   std::string_view text_;
   char delimiter_;
   const std::string& name_;
+  bool quotes_;
   std::size_t position_ = 0;
   std::size_t line_ = 1;
   std::size_t column_ = 1;

@@ -177,8 +177,7 @@ std::string advice(const FileStore& store, const FetchOptions& options) {
   for (const Route& route : entry.routes)
     if (const auto* debian = std::get_if<DebianRoute>(&route))
       text += fmt::format("; as root: apt-get install {}", debian->package);
-  return text + fmt::format("; or put {} and the others (plain, .gz or .xz) into {}", store.missing()[0].name,
-                            entry.folder(options.data_dir));
+  return text + fmt::format("; or put {} into {}", entry.file_names(), entry.folder(options.data_dir));
 }
 
 }  // namespace

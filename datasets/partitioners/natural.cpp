@@ -83,7 +83,8 @@ class Natural final : public Partitioner {
       for (std::uint32_t i = 0; i < input.size(); ++i) people[input.groups[i]].push_back(i);
     } else {
       throw user_error(
-          "data.partition: natural needs to know whose each example is, which this data does not say: name the client column of a "
+          "data.partition: natural needs to know whose each example is, which this data does not say: name "
+          "the client column of a "
           "CSV file (data.source.client) or give a file of ids (data.partition.file)");
     }
     Partition lists;

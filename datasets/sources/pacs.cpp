@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kPixels = 3 * 32 * 32;
 constexpr std::size_t kHead = 2;  // domain, label
 constexpr std::int64_t kClasses = 7;
-const std::array<const char*, 4> kDomains{"photo", "art_painting", "cartoon", "sketch"};
+constexpr std::array<const char*, 4> kDomains{"photo", "art_painting", "cartoon", "sketch"};
 
 struct PacsSettings {
   std::string file;

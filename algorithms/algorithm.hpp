@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "algorithms/local_objective.hpp"
+#include "algorithms/local_training.hpp"
 #include "algorithms/strategy.hpp"
 #include "core/registry.hpp"
 

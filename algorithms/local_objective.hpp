@@ -74,10 +74,6 @@ class LocalObjective {
   virtual void finish(TaskRun& run, Update& update) const;
 };
 
-/// Mini-batch SGD over the client's examples as the recipe says: each epoch is a fresh keyed shuffle, the
-/// last batch of an epoch may be smaller, `steps` > 0 stops after that many steps. No examples: no steps.
-void train_locally(const LocalObjective& objective, TaskRun& run);
-
 /// parameters - start on the exchanged slices, as the payload "delta".
 Payload delta_payload(const TaskRun& run);
 

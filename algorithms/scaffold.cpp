@@ -78,6 +78,9 @@ class ControlledObjective : public LocalObjective {
   void begin(TaskRun& run) const override {
     if (!run.optimizer->is_plain_sgd())
       throw user_error("strategy scaffold needs plain SGD on clients: set momentum and weight_decay to 0");
+    if (run.recipe.clip_norm > 0.0 || !run.recipe.schedule.is_constant())
+      throw user_error(
+          "strategy scaffold needs plain SGD on clients: no clip_norm, no schedule within a task");
     const std::size_t sent = run.shared_values("control").size();
     if (sent != run.exchanged->size())
       throw user_error("the control variate came with {} floats, not {}", sent, run.exchanged->size());
@@ -132,7 +135,7 @@ class ControlledObjective : public LocalObjective {
     Tensor mean = Tensor::zeros({static_cast<std::int64_t>(run.exchanged->size())});
     if (run.data->size() == 0) return mean;
     std::vector<double> sum(run.exchanged->size(), 0.0);
-    const auto batch_size = static_cast<std::size_t>(run.recipe.batch_size);
+    const auto batch_size = static_cast<std::size_t>(run.recipe.examples_at_once());
     std::vector<std::uint32_t> positions;
     FloatBuffer logit_gradient(std::min(batch_size, run.data->size()) * run.model->outputs());
     FloatBuffer packed(run.exchanged->size());

@@ -39,7 +39,9 @@ struct Traits {
   bool exchanges = true;            // false: clients never receive a model (local-only training)
   bool personal_models = false;     // quality is measured on clients' own models (kept slot "model")
   bool pools_data = false;          // one client holds everybody's data (centralised training)
-  bool needs_plain_sgd = false;     // clients must step without momentum and weight decay
+  /// Every step of a task must be the same rate times the gradient: no momentum, decay or clipping, and no
+  /// schedule within a task.
+  bool needs_plain_sgd = false;
 };
 
 /// One named vector that clients return and the server sums.

@@ -19,6 +19,24 @@ SlotReport report_of(const Payload& payload) {
   return {payload.name, payload.values().size(), check.finite, check.largest};
 }
 
+// A recipe comes from outside; what no experiment can mean is refused before anything is sized by it.
+void check_recipe(const Recipe& recipe) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 31U;
+  const auto refuse = [](const char* key, auto value) {
+    throw user_error("a recipe with {} {}", key, value);
+  };
+  if (recipe.epochs < 0 || recipe.epochs > kMost) refuse("epochs", recipe.epochs);
+  if (recipe.batch_size < 1) refuse("batch_size", recipe.batch_size);
+  if (!std::isfinite(recipe.learning_rate)) refuse("learning rate", recipe.learning_rate);
+  if (!std::isfinite(recipe.clip_norm) || recipe.clip_norm < 0.0) refuse("clip_norm", recipe.clip_norm);
+  if (recipe.micro_batch < 0) refuse("micro_batch", recipe.micro_batch);
+  const Schedule& schedule = recipe.schedule;
+  if (schedule.warmup < 0) refuse("schedule.warmup", schedule.warmup);
+  if (schedule.every < 1) refuse("schedule.every", schedule.every);
+  if (!std::isfinite(schedule.gamma)) refuse("schedule.gamma", schedule.gamma);
+  if (!std::isfinite(schedule.min_lr)) refuse("schedule.min_lr", schedule.min_lr);
+}
+
 }  // namespace
 
 void GatheredData::open(std::size_t size, std::function<ExampleView()> find) {
@@ -106,15 +124,13 @@ Update LocalTrainer::run(const Task& task, const SharedVectors& shared) {
 Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) {
   if (task.id.client >= world_->data->clients())
     throw user_error("client {} is asked for, but there are {}", task.id.client, world_->data->clients());
-  if (task.recipe.batch_size < 1 || !std::isfinite(task.recipe.learning_rate))
-    throw user_error("a recipe with batch_size {} and learning rate {}", task.recipe.batch_size,
-                     task.recipe.learning_rate);
+  check_recipe(task.recipe);
   data_.open(world_->data->example_count(task.id.client),
              [this, client = task.id.client] { return world_->data->client(client); });
   const std::span<const float> start = start_of(shared);
   std::copy(start.begin(), start.end(), parameters_.begin());
-  const auto batch_size = static_cast<std::size_t>(task.recipe.batch_size);
-  fit_workspace(std::min(batch_size, std::max<std::size_t>(1, data_.size())));
+  const auto at_once = static_cast<std::size_t>(task.recipe.examples_at_once());
+  fit_workspace(std::min(at_once, std::max<std::size_t>(1, data_.size())));
   optimizer_->reset(*world_->model->layout());
 
   TaskRun run;

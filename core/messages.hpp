@@ -14,6 +14,7 @@
 #include "core/error.hpp"
 #include "core/fixed_point.hpp"
 #include "core/ids.hpp"
+#include "core/schedule.hpp"
 #include "core/tensor.hpp"
 
 namespace fedloom {
@@ -40,8 +41,15 @@ struct Recipe {
   std::int64_t epochs = 1;
   std::int64_t steps = 0;  // > 0: this many steps instead of whole epochs
   std::int64_t batch_size = 32;
-  double learning_rate = 0.01;
+  double learning_rate = 0.01;   // of this task; whatever goes by rounds is in it already
+  Schedule schedule = {};        // of the rate over the steps of this task
+  double clip_norm = 0.0;        // L2 norm that a step's gradient is clipped to; 0 = not clipped
+  std::int64_t micro_batch = 0;  // > 0: at most so many examples of a batch are worked on at a time
 
+  /// Examples that must fit the workspace.
+  std::int64_t examples_at_once() const {
+    return micro_batch > 0 && micro_batch < batch_size ? micro_batch : batch_size;
+  }
   bool operator==(const Recipe&) const = default;
 };
 

@@ -117,7 +117,7 @@ std::string resolved_yaml(const ExperimentConfig& config) {
 std::uint64_t experiment_fingerprint(const ExperimentConfig& config) {
   ExperimentConfig c = config;
   c.name.clear();
-  c.rounds = 1;
+  if (!c.train.schedule.depends_on_rounds()) c.rounds = 1;
   c.evaluate.target_accuracy = 0.0;
   c.evaluate.stop_at_target = true;
   c.checkpoint = {};

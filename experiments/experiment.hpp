@@ -11,6 +11,7 @@
 #include "core/messages.hpp"
 #include "datasets/federation.hpp"
 #include "experiments/adapter_config.hpp"
+#include "experiments/schedule_config.hpp"
 
 namespace fedloom {
 
@@ -21,6 +22,9 @@ struct TrainConfig {
   std::int64_t batch_size = 32;
   double lr = 0.01;
   double lr_decay = 1.0;
+  ScheduleConfig schedule;
+  double clip_norm = 0.0;
+  std::int64_t micro_batch = 0;
   ComponentSpec optimizer{"sgd"};
 
   template <class Visitor>
@@ -32,7 +36,14 @@ struct TrainConfig {
     v("batch_size", batch_size, "examples per step", between(1, 1e6));
     v.alias("learning_rate", "lr");
     v("lr", lr, "learning rate of local steps", above(0));
-    v("lr_decay", lr_decay, "factor on lr after every round", between(1e-6, 1));
+    v("lr_decay", lr_decay, "factor on lr after every round, whatever the schedule", between(1e-6, 1));
+    v("schedule", schedule, "how lr goes over rounds or over the steps of a task");
+    v.alias("max_grad_norm", "clip_norm");
+    v("clip_norm", clip_norm, "scale a step's gradient down to this L2 norm; 0 leaves it", at_least(0));
+    v("micro_batch", micro_batch,
+      "work on at most this many examples of a batch at a time and add their gradients up: less memory, the "
+      "same step; 0 is the whole batch",
+      between(0, 1e6));
     v("optimizer", optimizer,
       "local optimizer: a name from `fedloom list optimizers`, or a map with its settings");
   }
@@ -174,8 +185,8 @@ Experiment parse_experiment(const std::string& text, const std::string& source);
 
 /// Everything written out: every key with its value, component settings included.
 std::string resolved_yaml(const ExperimentConfig& config);
-/// Hash over what decides the results: everything but the number of rounds, the target, checkpoints, runtime
-/// and deployment. A run may be resumed when it is equal.
+/// Hash over what decides the results: everything but the number of rounds (unless a schedule goes by it),
+/// the target, checkpoints, runtime and deployment. A run may be resumed when it is equal.
 std::uint64_t experiment_fingerprint(const ExperimentConfig& config);
 
 }  // namespace fedloom

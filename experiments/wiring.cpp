@@ -18,6 +18,25 @@ std::unique_ptr<Optimizer> make_optimizer(const ExperimentConfig& config) {
   return OptimizerRegistry::instance().find(optimizer.name, "optimizer").make(optimizer.settings);
 }
 
+// What a strategy infers from where clients end holds only when every step is the same rate times the
+// gradient.
+void check_plain_steps(const ExperimentConfig& config, const Strategy& strategy) {
+  const Schedule schedule = to_schedule(config.train.schedule, config.train.lr);
+  if (!strategy.traits().needs_plain_sgd) return;
+  if (!make_optimizer(config)->is_plain_sgd())
+    throw user_error(
+        "{}strategy {} needs plain SGD on clients: optimizer sgd with momentum and weight_decay 0",
+        config.train.optimizer.where.empty() ? "" : config.train.optimizer.where + ": ",
+        config.strategy.name);
+  if (config.train.clip_norm > 0.0)
+    throw user_error("strategy {} needs plain SGD on clients, and train.clip_norm is {}; set it to 0",
+                     config.strategy.name, config.train.clip_norm);
+  if (config.train.schedule.unit == "step" && !schedule.is_constant())
+    throw user_error(
+        "strategy {} needs the same learning rate at all steps of a task; set train.schedule.unit: round",
+        config.strategy.name);
+}
+
 }  // namespace
 
 DataHolder server_holder(const ExperimentConfig& config, bool deployed) {
@@ -65,10 +84,7 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
         "evaluate.target_accuracy: {}, but there are no test examples to reach it on; give a test file or a "
         "larger test_share",
         config.evaluate.target_accuracy);
-  if (parts.strategy->traits().needs_plain_sgd && !make_optimizer(config)->is_plain_sgd())
-    throw user_error("{}strategy {} needs plain SGD on clients: set momentum and weight_decay to 0",
-                     config.train.optimizer.where.empty() ? "" : config.train.optimizer.where + ": ",
-                     config.strategy.name);
+  check_plain_steps(config, *parts.strategy);
   return parts;
 }
 
@@ -93,6 +109,18 @@ std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, con
   return world;
 }
 
+Recipe base_recipe(const TrainConfig& train) {
+  Recipe recipe;
+  recipe.epochs = train.epochs;
+  recipe.steps = train.steps;
+  recipe.batch_size = train.batch_size;
+  recipe.learning_rate = train.lr;
+  recipe.clip_norm = train.clip_norm;
+  recipe.micro_batch = train.micro_batch;
+  if (train.schedule.unit == "step") recipe.schedule = to_schedule(train.schedule, train.lr);
+  return recipe;
+}
+
 CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Components& components,
                                      bool hold) {
   CoordinatorConfig c;
@@ -103,7 +131,8 @@ CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Compo
   c.data_name = config.data.source.name;
   c.seed = config.seed;
   c.windows = config.rounds;
-  c.recipe = {config.train.epochs, config.train.steps, config.train.batch_size, config.train.lr};
+  c.recipe = base_recipe(config.train);
+  if (config.train.schedule.unit == "round") c.schedule = to_schedule(config.train.schedule, config.train.lr);
   c.lr_decay = config.train.lr_decay;
   c.stragglers = {config.stragglers.fraction, config.stragglers.policy == "keep"};
   c.hold_updates =

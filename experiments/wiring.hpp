@@ -46,6 +46,9 @@ FloatBuffer initial_parameters(const Model& model, std::uint64_t seed);
 std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
                                              std::shared_ptr<ClientStore> store);
 
+/// The local work that the experiment asks for, before anything that goes by rounds.
+Recipe base_recipe(const TrainConfig& train);
+
 CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Components& components, bool hold);
 
 /// What the CPU calls itself.

@@ -16,6 +16,11 @@ void add_scaled(float* __restrict y, const float* __restrict x, float scale, std
 }
 
 FEDLOOM_SIMD_CLONES
+void scale(float* values, float factor, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) values[i] *= factor;
+}
+
+FEDLOOM_SIMD_CLONES
 void add_bias(float* __restrict rows, const float* __restrict bias, std::size_t count, std::size_t width) {
   for (std::size_t row = 0; row < count; ++row, rows += width)
     for (std::size_t i = 0; i < width; ++i) rows[i] += bias[i];

@@ -8,6 +8,8 @@ namespace fedloom {
 
 /// y += scale * x, n floats.
 void add_scaled(float* y, const float* x, float scale, std::size_t n);
+/// values *= factor, n floats.
+void scale(float* values, float factor, std::size_t n);
 /// rows (count, width) += bias (width), in place.
 void add_bias(float* rows, const float* bias, std::size_t count, std::size_t width);
 /// rows := max(rows + bias, 0), in place. NaN stays NaN.

@@ -86,7 +86,10 @@ bool Coordinator::make_phase(Tick now) {
   sum_open_ = false;
   late_ = false;
   Recipe base = config_.recipe;
-  base.learning_rate *= std::pow(config_.lr_decay, static_cast<double>(state_.windows));
+  base.learning_rate =
+      scheduled_rate(config_.schedule, base.learning_rate, static_cast<std::int64_t>(state_.windows),
+                     static_cast<std::int64_t>(config_.windows)) *
+      std::pow(config_.lr_decay, static_cast<double>(state_.windows));
   phase_ = strategy_.next_phase(state_.server, sums_, base);
   if (!phase_) return false;
   // Shared slots other than the model are sent whole at the start of the phase that needs them.

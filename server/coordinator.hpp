@@ -78,7 +78,8 @@ struct CoordinatorConfig {
   std::uint64_t seed = 1;
   std::uint64_t windows = 1;  // rounds
   Recipe recipe;
-  double lr_decay = 1.0;  // learning rate of window w: lr * lr_decay^(w-1)
+  Schedule schedule;      // of the learning rate over windows
+  double lr_decay = 1.0;  // and a factor beside it: window w has scheduled rate * lr_decay^(w-1)
   StragglerPolicy stragglers;
   bool hold_updates = false;         // workers keep updates and fold them
   std::uint64_t evaluate_every = 1;  // 0: only at the end

@@ -10,8 +10,13 @@
 namespace fedloom {
 
 template <class Archive>
+void serialize(Archive& archive, Schedule& v) {
+  archive(v.shape, v.warmup, v.every, v.gamma, v.min_lr);
+}
+
+template <class Archive>
 void serialize(Archive& archive, Recipe& v) {
-  archive(v.epochs, v.steps, v.batch_size, v.learning_rate);
+  archive(v.epochs, v.steps, v.batch_size, v.learning_rate, v.schedule, v.clip_norm, v.micro_batch);
 }
 
 template <class Archive>
@@ -135,6 +140,7 @@ void fill(const Message& message, Shared& v) {
 void fill(const Message& message, Task& v) {
   std::vector<PayloadHead> extras;
   unpack(message, v.id, v.window, v.kind, v.version, v.shared, v.recipe, v.kept_version, v.hold, extras);
+  expect_known(v.recipe.schedule.shape, ScheduleShape::cosine);
   v.extras = detach(message, extras);
 }
 

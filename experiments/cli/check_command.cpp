@@ -23,7 +23,7 @@ TaskBytes first_phase_bytes(const ExperimentConfig& config, const Components& pa
   ServerState state;
   state.model = ParameterVector(parts.model->layout());
   parts.strategy->start(state, {parts.data->clients(), config.seed});
-  const Recipe recipe{config.train.epochs, config.train.steps, config.train.batch_size, config.train.lr};
+  const Recipe recipe = base_recipe(config.train);
   TaskBytes bytes;
   const std::optional<Phase> phase = parts.strategy->next_phase(state, {}, recipe);
   if (!phase) return bytes;

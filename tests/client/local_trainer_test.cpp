@@ -182,6 +182,41 @@ TEST(LocalTrainer, WhatGoesWrongIsInTheUpdate) {
   EXPECT_EQ(trainer.run(make_task(0), shared_model(1.0F)).reason, Reason::none);
 }
 
+TEST(LocalTrainer, RefusesARecipeThatNoExperimentCanMean) {
+  const auto world = quadratic_world("fedavg", "{}", 3, kSizes);
+  LocalTrainer trainer(world);
+  const auto refused = [&](const std::function<void(Recipe&)>& spoil, const std::string& text) {
+    Task task = make_task(0);
+    spoil(task.recipe);
+    expect_failed(trainer.run(task, shared_model(1.0F)), text);
+  };
+  const double infinity = std::numeric_limits<double>::infinity();
+  refused([](Recipe& r) { r.epochs = std::numeric_limits<std::int64_t>::max(); }, "epochs");
+  refused([](Recipe& r) { r.clip_norm = -1.0; }, "clip_norm -1");
+  refused([&](Recipe& r) { r.clip_norm = infinity; }, "clip_norm inf");
+  refused([](Recipe& r) { r.micro_batch = -2; }, "micro_batch -2");
+  refused([](Recipe& r) { r.schedule.warmup = -3; }, "warmup -3");
+  refused([](Recipe& r) { r.schedule.every = 0; }, "every 0");
+  refused([&](Recipe& r) { r.schedule.gamma = infinity; }, "gamma inf");
+  refused([&](Recipe& r) { r.schedule.min_lr = infinity; }, "min_lr inf");
+  EXPECT_EQ(trainer.run(make_task(0), shared_model(1.0F)).reason, Reason::none);
+}
+
+// What SCAFFOLD infers from where a client ends needs steps of one length along the gradient.
+TEST(LocalTrainer, ScaffoldRefusesClippingAndSchedulesWithinATask) {
+  const auto world = quadratic_world("scaffold", "{}", 3, kSizes);
+  LocalTrainer trainer(world);
+  SharedVectors shared = shared_model(1.0F);
+  shared["control"] = Payload::from("control", Tensor::vector(FloatBuffer(3)));
+  Task task = make_task(0);
+  EXPECT_EQ(trainer.run(task, shared).reason, Reason::none);
+  task.recipe.clip_norm = 1.0;
+  expect_failed(trainer.run(task, shared), "clip_norm");
+  task.recipe.clip_norm = 0.0;
+  task.recipe.schedule.warmup = 1;
+  expect_failed(trainer.run(task, shared), "schedule");
+}
+
 TEST(LocalTrainer, DivergenceIsReportedNotHidden) {
   const auto world = quadratic_world("fedavg", "{}", 3, kSizes);
   Task task = make_task(4);

@@ -27,6 +27,27 @@ std::vector<std::pair<Verdict, Reason>> verdicts(const ScriptedPort& port) {
 
 using Ending = std::pair<Verdict, Reason>;
 
+// Four rounds: one of warm-up at half the rate 0.8, then 0.8 and a tenth of it every 2; lr_decay halves each
+// round beside it. The recipe's own schedule, over the steps of a task, travels as it is.
+TEST(Coordinator, RoundsFollowTheScheduleAndTheDecay) {
+  FederationSetup setup;
+  setup.clients = 1;
+  setup.config.windows = 4;
+  setup.config.recipe = {.steps = 1, .learning_rate = 0.8};
+  setup.config.recipe.schedule = {.shape = ScheduleShape::cosine, .min_lr = 1e-4};
+  setup.config.schedule = {.shape = ScheduleShape::step, .warmup = 1, .every = 2, .gamma = 0.1};
+  setup.config.lr_decay = 0.5;
+  Federation federation(fedavg(), setup);
+  federation.coordinator->begin(0);
+  for (Tick tick = 1; tick <= 4; ++tick) federation.finish(tick, 0, 1.0F);
+  ASSERT_EQ(federation.port.started.size(), 4U);
+  const double expected[] = {0.4, 0.8 * 0.5, 0.8 * 0.25, 0.08 * 0.125};
+  for (std::size_t round = 0; round < 4; ++round) {
+    EXPECT_DOUBLE_EQ(federation.port.started[round].recipe.learning_rate, expected[round]) << round;
+    EXPECT_EQ(federation.port.started[round].recipe.schedule, setup.config.recipe.schedule);
+  }
+}
+
 TEST(Coordinator, RunsASynchronousRound) {
   FederationSetup setup;
   setup.clients = 3;

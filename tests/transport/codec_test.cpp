@@ -65,6 +65,11 @@ Task random_task_message(Random& random) {
   v.version = random.next64();
   v.shared = some<std::string>(random, random_text);
   v.recipe = {static_cast<std::int64_t>(random.next64()), -1, 7, random.normal()};
+  v.recipe.schedule = {static_cast<ScheduleShape>(random.below(3)),
+                       static_cast<std::int64_t>(random.next64()), static_cast<std::int64_t>(random.next64()),
+                       random.normal(), random.normal()};
+  v.recipe.clip_norm = random.normal();
+  v.recipe.micro_batch = static_cast<std::int64_t>(random.next64());
   v.kept_version = random.next32();
   v.hold = random.bernoulli(0.5);
   v.extras = some<Payload>(random, random_payload);

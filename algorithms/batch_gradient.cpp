@@ -1,0 +1,77 @@
+// The walk over pieces, and what each of the two sums asks of backward.
+#include "algorithms/batch_gradient.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.hpp"
+#include "models/elementwise.hpp"
+
+namespace fedloom {
+
+BatchGradient::BatchGradient(const LocalObjective& objective, TaskRun& run)
+    : objective_(objective),
+      run_(run),
+      at_once_(std::min(static_cast<std::size_t>(run.recipe.examples_at_once()),
+                        std::max<std::size_t>(run.data->size(), 1))),
+      dropout_(run.random(Stream::dropout)),
+      logit_gradient_(at_once_ * run.model->outputs()) {}
+
+// `backward(batch, logit gradient, gradient)` fills the gradient of one piece and returns what it clipped.
+template <class Backward>
+BatchGradient::Sum BatchGradient::in_pieces(std::span<const std::uint32_t> positions, Backward backward) {
+  Sum sum;
+  for (std::size_t begin = 0; begin < positions.size(); begin += at_once_) {
+    const Batch batch =
+        run_.data->batch(positions.subspan(begin, std::min(at_once_, positions.size() - begin)));
+    const std::span<const float> logits =
+        run_.model->forward(run_.parameters, batch, *run_.workspace,
+                            {.training = true, .random = &dropout_, .statistics = run_.parameters});
+    const std::span<float> dlogits(logit_gradient_.data(), logits.size());
+    sum.loss += objective_.loss(run_, logits, run_.model->features(*run_.workspace), batch, dlogits).loss;
+    const bool first = begin == 0;
+    const std::span<float> gradient = first ? run_.gradient : piece_gradient();
+    sum.clipped += backward(batch, dlogits, gradient);
+    if (!first) add_scaled(run_.gradient.data(), gradient.data(), 1.0F, gradient.size());
+  }
+  return sum;
+}
+
+BatchGradient::Sum BatchGradient::mean(std::span<const std::uint32_t> positions) {
+  FEDLOOM_CHECK(!positions.empty(), "the mean gradient of no examples");
+  const float share = 1.0F / static_cast<float>(positions.size());
+  return in_pieces(positions, [&](const Batch& batch, std::span<float> dlogits, std::span<float> gradient) {
+    // Scaling the small logit gradient by 1/B makes backward's sum the mean over the batch.
+    scale(dlogits.data(), share, dlogits.size());
+    run_.model->backward(run_.parameters, batch, *run_.workspace, dlogits, gradient, {});
+    return std::uint64_t{0};
+  });
+}
+
+BatchGradient::Sum BatchGradient::clipped_sum(std::span<const std::uint32_t> positions, double bound) {
+  FEDLOOM_CHECK(bound > 0.0, "clipping examples to a norm of {}", bound);
+  square_norms_.resize(at_once_);
+  example_weights_.resize(at_once_);
+  if (positions.empty()) std::fill(run_.gradient.begin(), run_.gradient.end(), 0.0F);
+  return in_pieces(positions, [&](const Batch& batch, std::span<float> dlogits, std::span<float> gradient) {
+    const std::span<double> squares(square_norms_.data(), batch.size);
+    const std::span<float> weights(example_weights_.data(), batch.size);
+    const Model& model = *run_.model;
+    model.backward(run_.parameters, batch, *run_.workspace, dlogits, {}, {.example_square_norms = squares});
+    std::uint64_t clipped = 0;
+    for (std::size_t i = 0; i < batch.size; ++i) {
+      const double norm = std::sqrt(squares[i]);
+      weights[i] = norm <= bound ? 1.0F : static_cast<float>(bound / norm);
+      clipped += norm <= bound ? 0 : 1;
+    }
+    model.backward(run_.parameters, batch, *run_.workspace, dlogits, gradient, {.example_weights = weights});
+    return clipped;
+  });
+}
+
+std::span<float> BatchGradient::piece_gradient() {
+  piece_gradient_.resize(run_.gradient.size());
+  return piece_gradient_;
+}
+
+}  // namespace fedloom

@@ -1,0 +1,125 @@
+// Gradients in pieces against the whole batch at once, and clipped sums against the definition: one example
+// at a time.
+#include "algorithms/batch_gradient.hpp"
+
+#include <cmath>
+#include <numeric>
+
+#include <gtest/gtest.h>
+
+#include "models/elementwise.hpp"
+#include "tests/support/noise_data.hpp"
+
+namespace fedloom::testing {
+namespace {
+
+const LocalObjective kObjective;
+
+std::vector<std::uint32_t> first(std::size_t count) {
+  std::vector<std::uint32_t> positions(count);
+  std::iota(positions.begin(), positions.end(), 0U);
+  return positions;
+}
+
+double norm(const FloatBuffer& values) { return std::sqrt(square_norm(values.data(), values.size())); }
+
+void expect_near(const FloatBuffer& found, const FloatBuffer& expected) {
+  ASSERT_EQ(found.size(), expected.size());
+  const auto tolerance = static_cast<float>(1e-5 * norm(expected) + 1e-9);
+  for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], tolerance) << i;
+}
+
+class BatchGradientOf : public ::testing::TestWithParam<const char*> {
+ protected:
+  static Recipe recipe(std::int64_t at_once) { return {.batch_size = 64, .micro_batch = at_once}; }
+
+  // The mean gradient of all 23 examples in pieces of at most `at_once`.
+  static FloatBuffer mean(std::int64_t at_once, double& loss) {
+    NoiseTask task(model_with_data(GetParam()), 23, recipe(at_once));
+    BatchGradient gradient(kObjective, task.run);
+    loss = gradient.mean(first(23)).loss;
+    return task.gradient;
+  }
+
+  // One example at a time, with no other help from the model than its plain gradient; `lengths` hears norms.
+  static FloatBuffer naive_sum(std::span<const std::uint32_t> positions, double bound,
+                               std::vector<double>* lengths = nullptr) {
+    NoiseTask task(model_with_data(GetParam()), 23, recipe(1));
+    BatchGradient gradient(kObjective, task.run);
+    FloatBuffer sum(task.gradient.size(), 0.0F);
+    for (const std::uint32_t position : positions) {
+      gradient.mean(std::span(&position, 1));
+      const double length = norm(task.gradient);
+      if (lengths != nullptr) lengths->push_back(length);
+      add_scaled(sum.data(), task.gradient.data(), static_cast<float>(std::min(1.0, bound / length)),
+                 sum.size());
+    }
+    return sum;
+  }
+};
+
+TEST_P(BatchGradientOf, PiecesGiveTheMeanOfTheWholeBatch) {
+  double whole_loss = 0.0;
+  const FloatBuffer whole = mean(0, whole_loss);
+  ASSERT_GT(norm(whole), 1e-3);
+  for (const std::int64_t at_once : {1, 5, 8, 22, 23, 40}) {
+    double loss = 0.0;
+    expect_near(mean(at_once, loss), whole);
+    EXPECT_NEAR(loss, whole_loss, 1e-5 * whole_loss) << at_once;
+  }
+}
+
+TEST_P(BatchGradientOf, ClippedSumIsThatOfSingleExamples) {
+  std::vector<double> lengths;
+  const std::vector<std::uint32_t> positions = first(23);
+  (void)naive_sum(positions, 1.0, &lengths);
+  std::vector<double> sorted = lengths;
+  std::sort(sorted.begin(), sorted.end());
+  // None, some and all of the examples are clipped.
+  for (const double bound : {2.0 * sorted.back(), 0.5 * (sorted[11] + sorted[12]), 0.5 * sorted.front()}) {
+    const auto longer = static_cast<std::uint64_t>(
+        std::count_if(sorted.begin(), sorted.end(), [&](double length) { return length > bound; }));
+    const FloatBuffer expected = naive_sum(positions, bound);
+    for (const std::int64_t at_once : {0, 1, 4, 23}) {
+      NoiseTask task(model_with_data(GetParam()), 23, recipe(at_once));
+      BatchGradient gradient(kObjective, task.run);
+      EXPECT_EQ(gradient.clipped_sum(positions, bound).clipped, longer);
+      expect_near(task.gradient, expected);
+    }
+  }
+}
+
+// The batch of a Poisson sample may be empty, smaller than a piece, or larger than any batch that was
+// planned, the same example more than once among it.
+TEST_P(BatchGradientOf, ClippedSumTakesABatchOfAnySize) {
+  NoiseTask task(model_with_data(GetParam()), 23, recipe(4));
+  BatchGradient gradient(kObjective, task.run);
+  for (const std::size_t size : {3U, 0U, 23U, 1U, 100U}) {
+    std::vector<std::uint32_t> positions;
+    for (std::size_t i = 0; i < size; ++i) positions.push_back(static_cast<std::uint32_t>(i * 7 % 23));
+    gradient.clipped_sum(positions, 0.8);
+    expect_near(task.gradient, naive_sum(positions, 0.8));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, BatchGradientOf, ::testing::Values("softmax", "mlp", "cnn"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+// With all parameters at zero every logit is zero, so example x with label c of C classes has the gradient
+// (p - onehot) for the bias and its product with x for the weights: |g|^2 = (1 - 1/C) (1 + |x|^2). A bound
+// far below all of them makes every example count the same.
+TEST(BatchGradient, ClippedExamplesHaveTheLengthOfTheBound) {
+  NoiseTask task(model_with_data("softmax"), 1, {.batch_size = 8});
+  std::fill(task.parameters.begin(), task.parameters.end(), 0.0F);
+  BatchGradient gradient(kObjective, task.run);
+  const std::uint32_t position = 0;
+  const float* x = task.data.batch(std::span(&position, 1)).features;
+  const double length = std::sqrt(0.75 * (1.0 + square_norm(x, 9)));
+  EXPECT_EQ(gradient.clipped_sum(std::span(&position, 1), 1.01 * length).clipped, 0U);
+  EXPECT_NEAR(norm(task.gradient), length, 1e-5 * length);
+  EXPECT_EQ(gradient.clipped_sum(std::span(&position, 1), 0.25).clipped, 1U);
+  EXPECT_NEAR(norm(task.gradient), 0.25, 1e-6);
+}
+
+}  // namespace
+}  // namespace fedloom::testing

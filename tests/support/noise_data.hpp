@@ -1,0 +1,122 @@
+// Examples of noise in the form that a model accepts, as a client's data: for tests that need real models and
+// no meaning. Gathers into its own buffers, which are as large as the largest batch after that batch.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "algorithms/local_objective.hpp"
+#include "core/random.hpp"
+#include "models/model.hpp"
+
+namespace fedloom::testing {
+
+class NoiseData : public LocalData {
+ public:
+  NoiseData(const DataSpec& spec, std::size_t count, std::uint64_t seed = 11)
+      : width_(static_cast<std::size_t>(spec.width())), labels_(count) {
+    Random random(seed, Stream::dataset);
+    for (std::int32_t& label : labels_)
+      label = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(spec.classes)));
+    if (spec.vocabulary > 0) {
+      tokens_.resize(count * width_);
+      for (std::int32_t& token : tokens_)
+        token = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(spec.vocabulary)));
+    } else {
+      features_.resize(count * width_);
+      for (float& value : features_) value = static_cast<float>(random.normal());
+    }
+  }
+
+  std::size_t size() const override { return labels_.size(); }
+  Batch batch(std::span<const std::uint32_t> positions) override {
+    batch_features_.clear();
+    batch_tokens_.clear();
+    batch_labels_.clear();
+    for (const std::uint32_t position : positions) {
+      const auto begin = static_cast<std::ptrdiff_t>(position * width_);
+      const auto end = begin + static_cast<std::ptrdiff_t>(width_);
+      batch_labels_.push_back(labels_.at(position));
+      if (tokens_.empty())
+        batch_features_.insert(batch_features_.end(), features_.begin() + begin, features_.begin() + end);
+      else
+        batch_tokens_.insert(batch_tokens_.end(), tokens_.begin() + begin, tokens_.begin() + end);
+    }
+    mask_.assign(batch_tokens_.size(), 1);
+    Batch batch{.size = positions.size(), .targets = batch_labels_.data()};
+    if (tokens_.empty()) {
+      batch.features = batch_features_.data();
+    } else {
+      batch.tokens = batch_tokens_.data();
+      batch.mask = mask_.data();
+    }
+    return batch;
+  }
+
+ private:
+  std::size_t width_;
+  std::vector<std::int32_t> labels_, tokens_;
+  std::vector<float> features_;
+  std::vector<std::int32_t> batch_labels_, batch_tokens_;
+  std::vector<float> batch_features_;
+  std::vector<std::uint8_t> mask_;
+};
+
+/// A model with the first of a few small forms of data (flat, images, tokens) that it accepts, 4 classes.
+struct FittingModel {
+  std::unique_ptr<Model> model;
+  DataSpec spec;
+};
+
+inline FittingModel model_with_data(const std::string& name, const std::string& settings = "{}") {
+  for (const DataSpec& spec :
+       {DataSpec{{9}, 4, 0}, DataSpec{{2, 8, 8}, 4, 0}, DataSpec{{3, 32, 32}, 4, 0}, DataSpec{{7}, 4, 20}}) {
+    try {
+      const ConfigNode node = ConfigNode::from_text(settings, "test.yaml");
+      return {ModelRegistry::instance().find(name, "model").make(node, spec), spec};
+    } catch (const UserError&) {
+      // Not this form; another is tried.
+    }
+  }
+  return {};
+}
+
+/// One task on a model and noise, ready for objectives and BatchGradient.
+struct NoiseTask {
+  NoiseTask(FittingModel fitting, std::size_t examples, const Recipe& recipe, Optimizer* optimizer = nullptr)
+      : made(std::move(fitting)),
+        exchanged(SliceSet::exchanged(*made.model->layout())),
+        data(made.spec, examples),
+        workspace(made.model->workspace(static_cast<std::size_t>(recipe.examples_at_once()))),
+        start(made.model->layout()->size()),
+        gradient(start.size()) {
+    Random random(3, Stream::init);
+    made.model->initialize(start, random);
+    parameters = start;
+    run.task = &task;
+    run.model = made.model.get();
+    run.exchanged = &exchanged;
+    run.data = &data;
+    run.workspace = workspace.get();
+    run.optimizer = optimizer;
+    run.recipe = recipe;
+    run.seed = 1;
+    run.start = start;
+    run.parameters = parameters;
+    run.gradient = gradient;
+  }
+  NoiseTask(const NoiseTask&) = delete;
+
+  FittingModel made;
+  SliceSet exchanged;
+  NoiseData data;
+  std::unique_ptr<Workspace> workspace;
+  FloatBuffer start, parameters, gradient;
+  Task task;
+  TaskRun run;
+};
+
+}  // namespace fedloom::testing

@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "algorithms/local_objective.hpp"
 #include "core/random.hpp"
-#include "models/model.hpp"
+#include "tests/support/small_models.hpp"
 
 namespace fedloom::testing {
 
@@ -64,25 +63,6 @@ class NoiseData : public LocalData {
   std::vector<float> batch_features_;
   std::vector<std::uint8_t> mask_;
 };
-
-/// A model with the first of a few small forms of data (flat, images, tokens) that it accepts, 4 classes.
-struct FittingModel {
-  std::unique_ptr<Model> model;
-  DataSpec spec;
-};
-
-inline FittingModel model_with_data(const std::string& name, const std::string& settings = "{}") {
-  for (const DataSpec& spec :
-       {DataSpec{{9}, 4, 0}, DataSpec{{2, 8, 8}, 4, 0}, DataSpec{{3, 32, 32}, 4, 0}, DataSpec{{7}, 4, 20}}) {
-    try {
-      const ConfigNode node = ConfigNode::from_text(settings, "test.yaml");
-      return {ModelRegistry::instance().find(name, "model").make(node, spec), spec};
-    } catch (const UserError&) {
-      // Not this form; another is tried.
-    }
-  }
-  return {};
-}
 
 /// One task on a model and noise, ready for objectives and BatchGradient.
 struct NoiseTask {

@@ -2,30 +2,11 @@
 #include "models/layers/simple.hpp"
 
 #include "core/error.hpp"
-#include "models/elementwise.hpp"
 #include "models/layers/pooling.hpp"
 
 namespace fedloom {
 
 namespace {
-
-class Relu final : public Layer {
- public:
-  explicit Relu(const Shape& shape) : Layer("relu", shape, shape) {}
-
-  void forward(const ForwardPass& pass, const float* input, float* output,
-               const LayerStorage&) const override {
-    fedloom::relu(input, output, pass.batch.size * input_width());
-  }
-
-  void backward(const BackwardPass& pass, const float*, const float* output, float* output_gradient,
-                float* input_gradient, const LayerStorage&) const override {
-    if (input_gradient == nullptr) return;
-    const std::size_t n = pass.batch.size * input_width();
-    relu_backward(output_gradient, output, n);
-    std::copy_n(output_gradient, n, input_gradient);
-  }
-};
 
 class MaxPool final : public Layer {
  public:
@@ -70,10 +51,6 @@ class Flatten final : public Layer {
 };
 
 }  // namespace
-
-LayerRecipe relu() {
-  return [](const Shape& input, ParameterPlan&) { return std::make_unique<Relu>(input); };
-}
 
 LayerRecipe max_pool2x2() {
   return [](const Shape& input, ParameterPlan&) {

@@ -1,13 +1,10 @@
-// Layers without parameters: ReLU, 2x2 max-pooling and flattening, for models that do not fuse them into the
-// layer before.
+// 2x2 max-pooling and flattening, for models that do not fuse them into the layer before.
 #pragma once
 
 #include "models/layers/layer.hpp"
 
 namespace fedloom {
 
-/// max(x, 0).
-LayerRecipe relu();
 /// The largest of each 2 x 2 window, stride 2; an odd last row or column is dropped. Input (channels, height,
 /// width), height and width >= 2. The first largest in reading order takes the gradient.
 LayerRecipe max_pool2x2();

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <vector>
 
+#include "models/layers/activations.hpp"
 #include "models/layers/simple.hpp"
 #include "models/sequential.hpp"
 

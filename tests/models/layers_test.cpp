@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "models/elementwise.hpp"
 #include "models/initializer.hpp"
+#include "models/layers/activations.hpp"
 #include "models/layers/conv2d.hpp"
 #include "models/layers/dense.hpp"
 #include "models/layers/im2col.hpp"

@@ -1,0 +1,23 @@
+// Sums over one channel's values that normalisation needs, in 16 partial sums each.
+#pragma once
+
+#include <cstddef>
+
+namespace fedloom {
+
+/// Sum of (x - mean)^2, n floats.
+float centred_square_sum(const float* x, float mean, std::size_t n);
+
+/// Sums of dy and of dy (x - mean).
+struct GradientSums {
+  float plain;
+  float centred;
+};
+GradientSums gradient_sums(const float* dy, const float* x, float mean, std::size_t n);
+
+/// y := scale x + shift, then max(., 0) when `relu`; y may be x.
+void scale_shift(const float* x, float scale, float shift, bool relu, float* y, std::size_t n);
+/// dx := a dy + b x + c; dx may be dy.
+void combine(const float* dy, const float* x, float a, float b, float c, float* dx, std::size_t n);
+
+}  // namespace fedloom

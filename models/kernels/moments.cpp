@@ -52,17 +52,18 @@ GradientSums gradient_sums(const float* dy, const float* x, float mean, std::siz
 }
 
 FEDLOOM_SIMD_CLONES
-void scale_shift(const float* x, float scale, float shift, bool relu, float* y, std::size_t n) {
+void scale_shift(const float* x, float mean, float scale, float shift, bool relu, float* y, std::size_t n) {
   const float floor = relu ? 0.0F : -std::numeric_limits<float>::infinity();
   for (std::size_t i = 0; i < n; ++i) {
-    const float value = scale * x[i] + shift;
+    const float value = scale * (x[i] - mean) + shift;
     y[i] = value < floor ? floor : value;
   }
 }
 
 FEDLOOM_SIMD_CLONES
-void combine(const float* dy, const float* x, float a, float b, float c, float* dx, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) dx[i] = a * dy[i] + (b * x[i] + c);
+void combine(const float* dy, const float* x, float mean, float a, float b, float c, float* dx,
+             std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) dx[i] = a * dy[i] + (b * (x[i] - mean) + c);
 }
 
 }  // namespace fedloom

@@ -15,9 +15,11 @@ struct GradientSums {
 };
 GradientSums gradient_sums(const float* dy, const float* x, float mean, std::size_t n);
 
-/// y := scale x + shift, then max(., 0) when `relu`; y may be x.
-void scale_shift(const float* x, float scale, float shift, bool relu, float* y, std::size_t n);
-/// dx := a dy + b x + c; dx may be dy.
-void combine(const float* dy, const float* x, float a, float b, float c, float* dx, std::size_t n);
+/// y := scale (x - mean) + shift, then max(., 0) when `relu`; y may be x. The mean is taken off first,
+/// because scale * mean may be much larger than the result.
+void scale_shift(const float* x, float mean, float scale, float shift, bool relu, float* y, std::size_t n);
+/// dx := a dy + b (x - mean) + c; dx may be dy.
+void combine(const float* dy, const float* x, float mean, float a, float b, float c, float* dx,
+             std::size_t n);
 
 }  // namespace fedloom

@@ -56,7 +56,7 @@ class BatchNorm final : public Layer {
       const float scale = w[c] * inverse;
       for (std::size_t i = 0; i < pass.batch.size; ++i) {
         const std::size_t at = i * input_width() + c * plane_;
-        scale_shift(x + at, scale, b[c] - moments.mean * scale, options_.relu, y + at, plane_);
+        scale_shift(x + at, moments.mean, scale, b[c], options_.relu, y + at, plane_);
       }
     }
   }
@@ -86,10 +86,10 @@ class BatchNorm final : public Layer {
       const float scale = inverse * w[c];
       const auto N = static_cast<float>(pass.batch.size * plane_);
       const float slope = meets ? -scale * inverse * total.centred / N : 0.0F;
-      const float constant = meets ? -scale * total.plain / N - slope * mean : 0.0F;
+      const float constant = meets ? -scale * total.plain / N : 0.0F;
       for (std::size_t i = 0; i < pass.batch.size; ++i) {
         const std::size_t at = i * input_width() + c * plane_;
-        combine(dy + at, x + at, scale, slope, constant, dx + at, plane_);
+        combine(dy + at, x + at, mean, scale, slope, constant, dx + at, plane_);
       }
     }
   }

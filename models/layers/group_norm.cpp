@@ -51,7 +51,7 @@ class GroupNorm final : public Layer {
       const std::size_t first = group % groups_ * M;
       for (std::size_t c = 0; c < M; ++c) {
         const float scale = w[first + c] * inverse;
-        scale_shift(x + c * P, scale, b[first + c] - mean * scale, relu_, y + c * P, P);
+        scale_shift(x + c * P, mean, scale, b[first + c], relu_, y + c * P, P);
       }
     }
   }
@@ -84,9 +84,9 @@ class GroupNorm final : public Layer {
         const auto N = static_cast<float>(M * P);
         // -r (plain / N + z centred / N) as a function of x.
         const float slope = -inverse * inverse * centred / N;
-        const float constant = -inverse * plain / N - slope * mean;
+        const float constant = -inverse * plain / N;
         for (std::size_t c = 0; c < M; ++c)
-          combine(dy + c * P, x + c * P, inverse * w[first + c], slope, constant, dx + c * P, P);
+          combine(dy + c * P, x + c * P, mean, inverse * w[first + c], slope, constant, dx + c * P, P);
         dx += M * P;
       }
       collect(pass, example, dw, db);

@@ -1,5 +1,5 @@
 // The AlexNet-like net of continual learning on Split-CIFAR100: three convolutions without padding, each with
-// ReLU, dropout and pooling, and two dense layers of 2048; no biases but the head's.
+// ReLU, dropout and pooling, and two dense layers of 2048; no biases.
 #include "models/layers/conv2d.hpp"
 #include "models/layers/dense.hpp"
 #include "models/layers/dropout.hpp"
@@ -14,13 +14,11 @@ namespace {
 struct AlexnetSettings {
   std::int64_t hidden = 2048;
   bool dropout = true;
-  bool head_bias = false;
 
   template <class Visitor>
   void visit(Visitor& v) {
     v("hidden", hidden, "units of the two dense layers", between(1, 1 << 16));
     v("dropout", dropout, "drop 0.2, 0.2 and 0.5 of the maps and half of the dense values in training");
-    v("head_bias", head_bias, "whether the last layer has a bias");
   }
 };
 
@@ -38,17 +36,17 @@ LayerRecipe connect(const std::string& name, std::int64_t outputs) {
 }
 
 std::unique_ptr<Model> make_alexnet(const AlexnetSettings& settings, const ModelContext& context) {
-  constexpr std::int64_t kSmallest = 26;
+  constexpr std::int64_t kSmallest = 19;
   require_images("alexnet", context.data, kSmallest);
   const auto rate = [&](double value) { return settings.dropout ? value : 0.0; };
-  return sequential(context,
-                    {convolve("conv1", 64, 4), dropout(rate(0.2)), max_pool2x2(), convolve("conv2", 128, 3),
-                     dropout(rate(0.2)), max_pool2x2(), convolve("conv3", 256, 2), dropout(rate(0.5)),
-                     max_pool2x2(), flatten(), connect("fc1", settings.hidden), dropout(rate(0.5)),
-                     connect("fc2", settings.hidden), dropout(rate(0.5)),
-                     dense("head", {.outputs = context.data.classes,
-                                    .initializer = Initializer::fan_in_uniform,
-                                    .bias = settings.head_bias})});
+  return sequential(
+      context,
+      {convolve("conv1", 64, 4), dropout(rate(0.2)), max_pool2x2(), convolve("conv2", 128, 3),
+       dropout(rate(0.2)), max_pool2x2(), convolve("conv3", 256, 2), dropout(rate(0.5)), max_pool2x2(),
+       flatten(), connect("fc1", settings.hidden), dropout(rate(0.5)), connect("fc2", settings.hidden),
+       dropout(rate(0.5)),
+       dense("head",
+             {.outputs = context.data.classes, .initializer = Initializer::fan_in_uniform, .bias = false})});
 }
 
 const Registration<ModelRegistry, AlexnetSettings> kAlexnet{

@@ -1,5 +1,5 @@
 // The reduced ResNet-18 of continual learning: four stages of two blocks with w, 2w, 4w and 8w maps, 1x1
-// convolutions as shortcuts between stages, no biases but the head's. GPM and FOT use w = 20 without
+// convolutions as shortcuts between stages, no biases. GPM and FOT use w = 20 without
 // normalisation on 5-Datasets, and w = 32 with a stem of stride 2 and batch statistics on mini-ImageNet.
 #include "models/layers/activations.hpp"
 #include "models/layers/average_pool.hpp"
@@ -76,12 +76,12 @@ std::unique_ptr<Model> make_resnet18(const Resnet18Settings& settings, const Mod
       layers.push_back(builder.block(fmt::format("layer{}.{}", stage + 1, i), settings.width << stage,
                                      first ? 2 : 1, first));
     }
-  // After three halvings 32 pixels are 4 and 42 are 6; the original pools 4 x 4 windows of them.
-  const std::int64_t stem = (context.data.shape[1] - 1) / settings.stem_stride + 1;
-  layers.push_back(average_pool(stem >= 25 ? 4 : 2));
+  // 32 pixels have become 4, and are 2 x 2 after this: the 640 inputs of the head at width 20.
+  layers.push_back(average_pool(2));
   layers.push_back(flatten());
   layers.push_back(
-      dense("linear", {.outputs = context.data.classes, .initializer = Initializer::fan_in_uniform}));
+      dense("linear",
+            {.outputs = context.data.classes, .initializer = Initializer::fan_in_uniform, .bias = false}));
   return sequential(context, layers);
 }
 

@@ -38,6 +38,26 @@ TEST(Zoo, ParameterCountsOfThePaper) {
   EXPECT_EQ(make("2nn", kMnist)->layout()->size(), 199210U);
   EXPECT_EQ(make("mlp", kMnist)->layout()->size(), 199210U);
   EXPECT_EQ(make("cnn", kMnist)->layout()->size(), 1663370U);
+  EXPECT_EQ(make("lenet5", kMnist)->layout()->size(), 61706U);
+  const DataSpec cifar{{3, 32, 32}, 10, 0};
+  EXPECT_EQ(make("cifar_cnn", cifar)->layout()->size(), 62006U);
+  EXPECT_EQ(make("pfl_cnn", cifar)->layout()->size(), 1626442U);
+  // The published weights: 269,722 trained values, and a mean and a variance for each of the 688 maps (19
+  // convolutions: 7 x 16 + 6 x 32 + 6 x 64).
+  const auto resnet = make("resnet", cifar);
+  EXPECT_EQ(resnet->layout()->count(Role::trained), 269722U);
+  EXPECT_EQ(resnet->layout()->count(Role::statistic), 2U * (7 * 16 + 6 * 32 + 6 * 64));
+  EXPECT_EQ(make("resnet", cifar, "depth: 56")->layout()->count(Role::trained), 853018U);
+  EXPECT_EQ(make("resnet", cifar, "norm: group")->layout()->count(Role::statistic), 0U);
+  // Convolutions 48 x 64, 576 x 128, 512 x 256, dense 1024 x 2048 and 2048 x 2048, head 2048 x 10.
+  EXPECT_EQ(make("alexnet", cifar)->layout()->size(),
+            48U * 64 + 576 * 128 + 512 * 256 + 1024 * 2048 + 2048 * 2048 + 2048 * 10);
+}
+
+TEST(Zoo, ResnetsRefuseDepthsAndGroupsThatDoNotExist) {
+  const DataSpec cifar{{3, 32, 32}, 10, 0};
+  EXPECT_THAT(refusal("resnet", cifar, "depth: 21"), HasSubstr("the nearest are 20 and 26"));
+  EXPECT_THAT(refusal("resnet", cifar, "{norm: group, groups: 3}"), HasSubstr("3 groups do not divide"));
 }
 
 TEST(Zoo, SlicesHaveTheNamesAndShapesPeopleExpect) {

@@ -72,12 +72,12 @@ def convolutions():
     flower = partial(zoo.ConvThenDense, [(6, 5, 0), (16, 5, 0)], [120, 84])
     yield small("cifar_cnn", "cifar_cnn", flower, [3, 16, 16], gain=1.4, rate=0.02)
     yield full("cifar_cnn", "cifar_cnn", flower, CIFAR, batch=10, gain=1.4, rate=0.02)
-    yield small("pfl_cnn", "pfl_cnn", zoo.PflCnn, [3, 8, 8])
-    yield full("pfl_cnn", "pfl_cnn", zoo.PflCnn, CIFAR, rate=0.02)
+    yield small("pfl_cnn", "pfl_cnn", zoo.PflCnn, [3, 8, 8], settings={"dropout": False})
+    yield full("pfl_cnn", "pfl_cnn", zoo.PflCnn, CIFAR, settings={"dropout": False}, rate=0.02)
     alexnet = partial(zoo.ConvThenDense, [(64, 4, 0), (128, 3, 0), (256, 2, 0)], [2048, 2048], last="head",
                       bias=False)
-    yield small("alexnet", "alexnet", alexnet, [1, 21, 21], batch=2)
-    yield full("alexnet", "alexnet", alexnet, CIFAR, batch=2)
+    yield small("alexnet", "alexnet", alexnet, [1, 21, 21], settings={"dropout": False}, batch=2, rate=0.01)
+    yield full("alexnet", "alexnet", alexnet, CIFAR, settings={"dropout": False}, batch=2, rate=0.01)
 
 
 def residual_nets():
@@ -90,7 +90,7 @@ def residual_nets():
         yield small(f"resnet-{norm}", "resnet", partial(resnet, 8, norm), [3, 8, 8],
                     settings={"depth": 8, "norm": norm, **more}, gain=1.4)
         yield full(f"resnet20-{norm}", "resnet", partial(resnet, 20, norm), CIFAR,
-                   settings={"depth": 20, "norm": norm}, gain=1.4, rate=0.005)
+                   settings={"depth": 20, "norm": norm}, gain=1.4, rate=0.001)
 
     def reduced(width, norm, shape, classes):
         widths = [width * 2**i for i in range(4)]

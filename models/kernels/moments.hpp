@@ -1,4 +1,5 @@
-// Sums over one channel's values that normalisation needs, in 16 partial sums each.
+// Sums over one channel's values that normalisation needs, and the two sweeps that apply them. Each sum runs
+// in 16 partial sums, so that it is the same at every vector width.
 #pragma once
 
 #include <cstddef>

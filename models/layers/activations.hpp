@@ -1,4 +1,5 @@
-// Elementwise nonlinearities as layers of their own, for models that do not fuse them into the layer before.
+// Elementwise nonlinearities as layers of their own.
+// Dense layers and convolutions fuse the ReLU that follows them; there these are not needed.
 #pragma once
 
 #include "models/layers/layer.hpp"

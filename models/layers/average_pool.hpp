@@ -1,4 +1,5 @@
 // Average pooling of image planes: over windows, or over the whole plane.
+// Max-pooling is elsewhere: pooling.hpp.
 #pragma once
 
 #include "models/layers/layer.hpp"

@@ -1,4 +1,5 @@
-// 2x2 max-pooling and flattening, for models that do not fuse them into the layer before.
+// 2x2 max-pooling and flattening as layers of their own.
+// Convolutions fuse the pooling that follows them; there it is not needed.
 #pragma once
 
 #include "models/layers/layer.hpp"

@@ -1,4 +1,4 @@
-// Parsing and checking of safetensors, conversion of half-width floats, and loading by slice names.
+// Parsing and checking of safetensors, and conversion of half-width floats.
 #include "models/safetensors.hpp"
 
 #include <algorithm>
@@ -229,38 +229,6 @@ void SafetensorsFile::copy_to(std::string_view name, std::span<float> values) co
   else
     throw user_error("{}: tensor '{}' has dtype {}; weights must be F32, F16, BF16 or F64", source_, name,
                      found.type);
-}
-
-void load_parameters(const SafetensorsFile& file, ParameterVector& parameters,
-                     const std::map<std::string, std::string>& renamed) {
-  std::vector<std::string> missing;
-  std::set<std::string, std::less<>> used;
-  ParameterVector loaded(parameters.layout_ptr());
-  for (const Slice& slice : parameters.layout().slices()) {
-    const auto it = renamed.find(slice.name);
-    const std::string& name = it == renamed.end() ? slice.name : it->second;
-    if (!file.contains(name)) {
-      missing.push_back(name);
-      continue;
-    }
-    used.insert(name);
-    if (file.shape(name) != slice.shape)
-      throw user_error(
-          "{}: tensor '{}' has shape ({}), but the model's '{}' has shape ({}); is it another model or "
-          "data set?",
-          file.source(), name, fmt::join(file.shape(name), ", "), slice.name, fmt::join(slice.shape, ", "));
-    file.copy_to(name, loaded.view(slice));
-  }
-  std::vector<std::string> extra;
-  for (const std::string& name : file.names())
-    if (!used.contains(name)) extra.push_back(name);
-  if (!missing.empty() || !extra.empty())
-    throw user_error(
-        "{}: does not hold this model's weights; missing: {}; not of this model: {}. Names that differ "
-        "can be mapped",
-        file.source(), missing.empty() ? "none" : fmt::format("{}", fmt::join(missing, ", ")),
-        extra.empty() ? "none" : fmt::format("{}", fmt::join(extra, ", ")));
-  std::copy(loaded.values().begin(), loaded.values().end(), parameters.values().begin());
 }
 
 }  // namespace fedloom

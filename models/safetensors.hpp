@@ -67,10 +67,4 @@ void write_safetensors(const std::string& file, const ParameterVector& parameter
                        const std::map<std::string, std::string>& metadata = {},
                        WriteMode mode = WriteMode::atomic);
 
-/// Fills `parameters` from the file's tensors of the same names and shapes. `renamed` maps a slice name to
-/// the name it has in the file. Throws UserError that lists what is missing, left over or of another shape;
-/// then nothing was changed.
-void load_parameters(const SafetensorsFile& file, ParameterVector& parameters,
-                     const std::map<std::string, std::string>& renamed = {});
-
 }  // namespace fedloom

@@ -59,6 +59,12 @@ struct ByteSize {
   bool operator==(const ByteSize&) const = default;
 };
 
+/// A map of text to text whose order counts: `{module.: "", fc.: head.}`.
+struct TextMap {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  bool operator==(const TextMap&) const = default;
+};
+
 /// A parsed YAML value that knows where it came from. Cheap to copy. A node can be absent: reading a
 /// struct from an absent node yields its defaults.
 class ConfigNode {

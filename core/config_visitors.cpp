@@ -119,6 +119,15 @@ void convert(const ConfigNode& node, ByteSize& value) {
   value.bytes = static_cast<std::uint64_t>(std::llround(amount));
 }
 
+void convert(const ConfigNode& node, TextMap& value) {
+  value.pairs.clear();
+  if (!node.is_map()) node.fail("expected a map of text to text");
+  for (const std::string& key : node.keys()) {
+    const ConfigNode to = node.child(key);
+    value.pairs.emplace_back(key, to.present() ? to.text() : "");
+  }
+}
+
 void convert(const ConfigNode& node, ComponentSpec& value) {
   if (node.is_scalar()) {
     value.name = node.text();
@@ -168,6 +177,13 @@ std::string render(const ByteSize& value) {
   return fmt::format("{}", value.bytes);
 }
 
+std::string render(const TextMap& value) {
+  std::string flow;
+  for (const auto& [key, text] : value.pairs)
+    flow += fmt::format("{}{}: {}", flow.empty() ? "" : ", ", render(key), render(text));
+  return "{" + flow + "}";
+}
+
 std::string render(const ComponentSpec& value) {
   if (!value.settings.present()) return value.name.empty() ? "\"\"" : value.name;
   std::string flow = fmt::format("{{name: {}", value.name);
@@ -207,6 +223,7 @@ std::string type_name(const double*) { return "number"; }
 std::string type_name(const std::string*) { return "text"; }
 std::string type_name(const Duration*) { return "duration"; }
 std::string type_name(const ByteSize*) { return "size"; }
+std::string type_name(const TextMap*) { return "map of text"; }
 std::string type_name(const ComponentSpec*) { return "name or map"; }
 
 }  // namespace config_detail

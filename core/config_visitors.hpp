@@ -18,6 +18,7 @@ void convert(const ConfigNode& node, double& value);
 void convert(const ConfigNode& node, std::string& value);
 void convert(const ConfigNode& node, Duration& value);
 void convert(const ConfigNode& node, ByteSize& value);
+void convert(const ConfigNode& node, TextMap& value);
 void convert(const ConfigNode& node, ComponentSpec& value);
 
 std::string render(bool value);
@@ -27,6 +28,7 @@ std::string render(double value);
 std::string render(const std::string& value);
 std::string render(const Duration& value);
 std::string render(const ByteSize& value);
+std::string render(const TextMap& value);
 std::string render(const ComponentSpec& value);
 
 void check_number(const ConfigNode& node, double value, const Bounds& bounds);
@@ -40,6 +42,7 @@ std::string type_name(const double*);
 std::string type_name(const std::string*);
 std::string type_name(const Duration*);
 std::string type_name(const ByteSize*);
+std::string type_name(const TextMap*);
 std::string type_name(const ComponentSpec*);
 
 template <class T>

@@ -5,6 +5,7 @@
 
 #include <omp.h>
 
+#include "core/error.hpp"
 #include "models/loss.hpp"
 
 namespace fedloom {
@@ -26,8 +27,11 @@ Evaluator::Evaluator(std::shared_ptr<const Model> model, std::size_t threads) : 
 }
 
 std::optional<EvaluationResult> Evaluator::evaluate(std::span<const float> parameters,
-                                                    const ExampleView& view) {
+                                                    const ExampleView& view,
+                                                    std::span<std::int32_t> predictions) {
   if (view.size() == 0) return std::nullopt;
+  FEDLOOM_CHECK(predictions.empty() || predictions.size() == view.size(), "{} predictions of {} examples",
+                predictions.size(), view.size());
   const DataSpec& spec = view.examples->spec();
   const auto width = static_cast<std::size_t>(spec.width());
   const std::size_t pieces = (view.size() + kPiece - 1) / kPiece;
@@ -54,6 +58,13 @@ std::optional<EvaluationResult> Evaluator::evaluate(std::span<const float> param
     batch.targets = lane.labels.data();
     const std::span<const float> logits = model_->forward(parameters, batch, *lane.workspace, {});
     sums[piece] = softmax_cross_entropy(logits, lane.labels, model_->outputs());
+    if (predictions.empty()) return;
+    const std::size_t classes = model_->outputs();
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto row = logits.begin() + static_cast<std::ptrdiff_t>(i * classes);
+      predictions[begin + i] =
+          static_cast<std::int32_t>(std::max_element(row, row + static_cast<std::ptrdiff_t>(classes)) - row);
+    }
   };
 #pragma omp parallel for schedule(dynamic) num_threads(static_cast <int>(lanes_.size()))
   for (std::size_t piece = 0; piece < pieces; ++piece)

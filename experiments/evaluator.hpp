@@ -18,7 +18,9 @@ class Evaluator {
   Evaluator(std::shared_ptr<const Model> model, std::size_t threads);
 
   /// Mean loss and accuracy over the view; nothing when it is empty. `parameters` in the model's layout.
-  std::optional<EvaluationResult> evaluate(std::span<const float> parameters, const ExampleView& view);
+  /// `predictions`, when not empty, has room for the class of each example.
+  std::optional<EvaluationResult> evaluate(std::span<const float> parameters, const ExampleView& view,
+                                           std::span<std::int32_t> predictions = {});
 
  private:
   struct Lane;  // buffers of one thread

@@ -24,6 +24,17 @@ std::string resolve(const ComponentSpec& spec, const std::string& kind) {
   return fmt::format("name: {}\n{}", spec.name, entry.resolve(spec.settings));
 }
 
+// The weights' file stands where the model's own word for its start would.
+std::string resolved_model(const ExperimentConfig& config) {
+  std::string text = resolve<ModelRegistry>(config.model, "model");
+  if (!config.init) return text;
+  const std::size_t word = text.find("\ninit:");
+  if (word != std::string::npos) text.erase(word + 1, text.find('\n', word + 1) - word);
+  ConfigWriter init;
+  init.block("init", write_config(*config.init));
+  return text + init.text();
+}
+
 template <class Section>
 void section(ConfigWriter& writer, const char* name, Section& value) {
   writer(name, value, "");
@@ -35,6 +46,7 @@ Experiment read(const ConfigNode& root) {
   // Plug-ins first: they may bring the strategy that the rest of the file names.
   experiment.config = read_config<ExperimentConfig>(root, &notes);
   experiment.notes = notes.lines;
+  experiment.config.init = take_init(experiment.config.model);
   return experiment;
 }
 
@@ -77,12 +89,16 @@ Experiment load_experiment(const std::string& file, const std::vector<std::strin
     plugin = (std::filesystem::path(experiment.folder) / plugin).lexically_normal().string();
     load_plugin(plugin);
   }
+  if (experiment.config.init) locate_init(*experiment.config.init, experiment.folder);
   resolved_yaml(experiment.config);  // every component and setting is known, or this throws
   return experiment;
 }
 
-Experiment parse_experiment(const std::string& text, const std::string& source) {
-  Experiment experiment = read(ConfigNode::from_text(text, source));
+Experiment parse_experiment(const std::string& text, const std::string& source,
+                            const std::vector<std::string>& overrides) {
+  ConfigNode root = ConfigNode::from_text(text, source);
+  for (const std::string& assignment : overrides) root = root.with_override(assignment);
+  Experiment experiment = read(root);
   for (const std::string& plugin : experiment.config.plugins) load_plugin(plugin);
   return experiment;
 }
@@ -94,7 +110,7 @@ std::string resolved_yaml(const ExperimentConfig& config) {
   section(writer, "seed", c.seed);
   section(writer, "rounds", c.rounds);
   writer.block("data", resolved_yaml(c.data));
-  writer.block("model", resolve<ModelRegistry>(c.model, "model"));
+  writer.block("model", resolved_model(c));
   section(writer, "adapter", c.adapter);
   writer.block("strategy", resolve<AlgorithmRegistry>(c.strategy, "strategy"));
   ConfigWriter train;
@@ -123,6 +139,7 @@ std::uint64_t experiment_fingerprint(const ExperimentConfig& config) {
   c.checkpoint = {};
   c.runtime = {};
   c.deploy = {};
+  if (c.init && !c.init->sha256.empty()) c.init->file.clear();  // what is in it counts, not where it lies
   return hash64(resolved_yaml(c));
 }
 

@@ -11,6 +11,7 @@
 #include "core/messages.hpp"
 #include "datasets/federation.hpp"
 #include "experiments/adapter_config.hpp"
+#include "experiments/initial_model.hpp"
 #include "experiments/schedule_config.hpp"
 
 namespace fedloom {
@@ -25,6 +26,7 @@ struct TrainConfig {
   ScheduleConfig schedule;
   double clip_norm = 0.0;
   std::int64_t micro_batch = 0;
+  std::uint64_t parallel = 0;
   ComponentSpec optimizer{"sgd"};
 
   template <class Visitor>
@@ -44,6 +46,11 @@ struct TrainConfig {
       "work on at most this many examples of a batch at a time and add their gradients up: less memory, the "
       "same step; 0 is the whole batch",
       between(0, 1e6));
+    v("parallel", parallel,
+      "pieces of a batch that one task trains side by side, on as many of the worker's threads; 0 and 1: "
+      "whole. "
+      "The sums, so the bits, depend on it",
+      between(0, 1024));
     v("optimizer", optimizer,
       "local optimizer: a name from `fedloom list optimizers`, or a map with its settings");
   }
@@ -137,6 +144,7 @@ struct ExperimentConfig {
   DataConfig data;
   ComponentSpec model{"softmax"};
   AdapterConfig adapter;
+  std::optional<InitConfig> init;  // of the model, taken out of its settings
   ComponentSpec strategy{"fedavg"};
   TrainConfig train;
   ComponentSpec pacer{"sync"};
@@ -181,7 +189,8 @@ struct Experiment {
 /// Reads and checks the file with overrides laid over it, plug-ins loaded. Throws UserError.
 Experiment load_experiment(const std::string& file, const std::vector<std::string>& overrides);
 /// The same from text, as a worker gets it. `source` names it in errors.
-Experiment parse_experiment(const std::string& text, const std::string& source);
+Experiment parse_experiment(const std::string& text, const std::string& source,
+                            const std::vector<std::string>& overrides = {});
 
 /// Everything written out: every key with its value, component settings included.
 std::string resolved_yaml(const ExperimentConfig& config);

@@ -62,6 +62,18 @@ int serve(Channel& channel, AsioExecutor& executor, const Hello& hello, ClientHo
   return code;
 }
 
+// The server names the weights by their path there. Where all of the model travels nobody needs them here;
+// otherwise what stays here starts from our own copy, which must be the same to the bit.
+void find_own_init(ExperimentConfig& config, const ExperimentConfig& own, const Components& parts) {
+  const bool all_travels =
+      parts.strategy->traits().exchanges &&
+      parts.strategy->exchanged(*parts.model->layout()).size() == parts.model->layout()->size();
+  if (all_travels)
+    config.init.reset();
+  else if (own.init)
+    config.init->file = own.init->file;
+}
+
 void print_line(std::string_view line) {
   const std::string text = fmt::format("{}\n", line);
   (void)!::write(2, text.data(), text.size());
@@ -70,7 +82,8 @@ void print_line(std::string_view line) {
 }  // namespace
 
 int run_worker(const std::string& endpoint, const std::string& name, const std::string& data_dir,
-               const std::string& store_dir, std::size_t threads, std::uint64_t receive_budget) {
+               const std::string& store_dir, std::size_t tasks, std::size_t crew,
+               std::uint64_t receive_budget) {
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the whole group; the server decides what it means
   AsioExecutor executor;
   ChannelOptions options;
@@ -81,12 +94,12 @@ int run_worker(const std::string& endpoint, const std::string& name, const std::
   hello.name = name;
   hello.build = kVersion;
   hello.cpu = cpu_name();
-  hello.capacity = static_cast<std::uint32_t>(threads);
+  hello.capacity = static_cast<std::uint32_t>(tasks);
   hello.process = getpid();
   return serve(*channel, executor, hello, [&](const std::string& text) {
     const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
     return make_world(config, build_components(config, data_dir, 1.0, worker_holder(config)),
-                      std::make_shared<DiskClientStore>(store_dir));
+                      std::make_shared<DiskClientStore>(store_dir), crew);
   });
 }
 
@@ -129,8 +142,10 @@ int run_client(const ClientOptions& options) {
     ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
     if (options.own_data.empty() && config.evaluate.clients > 0 && experiment.config.evaluate.clients == 0)
       data = load_partition(config);
-    return make_world(config, build_components(config, data, 1e9),
-                      std::make_shared<DiskClientStore>(options.state_dir));
+    const Components parts = build_components(config, data, 1e9);
+    if (config.init) find_own_init(config, experiment.config, parts);
+    return make_world(config, parts, std::make_shared<DiskClientStore>(options.state_dir),
+                      std::max(1U, std::thread::hardware_concurrency()));
   };
   return serve(*channel, executor, hello, make, console ? &*console : nullptr);
 }

@@ -24,6 +24,13 @@ std::string escaped(std::string text) {
   return text;
 }
 
+// `model.init` is not a setting of one model: every model may start from a file.
+std::vector<FieldDoc> init_docs() {
+  std::vector<FieldDoc> rows = config_docs<InitConfig>();
+  for (FieldDoc& row : rows) row.name = "init." + row.name;
+  return rows;
+}
+
 std::string table(const std::vector<FieldDoc>& rows) {
   if (rows.empty()) return "No settings.\n";
   std::string text = "| key | type | default | meaning | allowed |\n|---|---|---|---|---|\n";
@@ -45,6 +52,19 @@ std::string components(const char* heading, const char* key) {
 }
 
 // A component is written as its name, or as a map with a name and its settings.
+Json field_schema(const FieldDoc& field);
+
+Json init_schema() {
+  Json map;
+  for (const FieldDoc& field : config_docs<InitConfig>()) map[field.name] = field_schema(field);
+  return {{"description", "an initializer, a safetensors file, or a map that names one"},
+          {"anyOf", Json::array({{{"type", "string"}},
+                                 {{"type", "object"},
+                                  {"properties", map},
+                                  {"required", {"file"}},
+                                  {"additionalProperties", false}}})}};
+}
+
 template <class RegistryType>
 Json component_schema() {
   Json choices = Json::array();
@@ -53,6 +73,7 @@ Json component_schema() {
     Json properties;
     properties["name"] = {{"const", name}};
     for (const FieldDoc& field : entry.fields) properties[field.name] = {{"description", field.doc}};
+    if constexpr (std::is_same_v<RegistryType, ModelRegistry>) properties["init"] = init_schema();
     choices.push_back({{"type", "object"},
                        {"description", entry.about.summary},
                        {"properties", properties},
@@ -74,6 +95,8 @@ Json field_schema(const FieldDoc& field) {
     json["type"] = "boolean";
   else if (type == "text" || type == "duration")
     json["type"] = "string";
+  else if (type == "map of text")
+    json = {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}};
   if (field.bounds.starts_with("one of: ")) {
     Json choices = Json::array();
     std::string rest = field.bounds.substr(8);
@@ -102,6 +125,11 @@ std::string configuration_markdown() {
   text += table(config_docs<ExperimentConfig>());
   text += components<AlgorithmRegistry>("Strategies", "strategy");
   text += components<ModelRegistry>("Models", "model");
+  text +=
+      "\n### Starting from weights\n\nEvery model starts from a safetensors file with `init: "
+      "FILE.safetensors`, or "
+      "with a map that says\nmore; another word after `init` is the model's own way to start at random.\n\n" +
+      table(init_docs());
   text += components<DatasetRegistry>("Data sets", "data.source");
   text += components<PartitionerRegistry>("Partitioners", "data.partition");
   text += components<OptimizerRegistry>("Local optimizers", "train.optimizer");

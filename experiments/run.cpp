@@ -13,6 +13,7 @@
 #include "core/version.hpp"
 #include "datasets/partition_summary.hpp"
 #include "experiments/evaluator.hpp"
+#include "experiments/initial_model.hpp"
 #include "experiments/inproc_workers.hpp"
 #include "experiments/launcher.hpp"
 #include "experiments/partition_json.hpp"
@@ -63,6 +64,7 @@ class Session {
   RunFolder run_folder_;
   AsioExecutor executor_;
   Components parts_;
+  FloatBuffer initial_;
   std::optional<CheckpointFolder> checkpoints_;
   std::optional<CheckpointFolder::Loaded> loaded_;
   std::unique_ptr<RunFolderSink> files_;
@@ -93,9 +95,10 @@ void Session::load_checkpoint() {
     theirs = experiment_fingerprint(parse_experiment(read_file(resolved), resolved).config);
   if (theirs && *theirs != experiment_fingerprint(config_))
     throw user_error(
-        "{}: was written by an experiment with other settings (see {}); resume with those, or start anew "
+        "{}: was written by an experiment with other settings (see {}){}; resume with those, or start anew "
         "with another --out",
-        loaded_ ? loaded_->file : folder_, resolved);
+        loaded_ ? loaded_->file : folder_, resolved,
+        config_.init ? fmt::format(" or other weights than {} holds now", config_.init->file) : "");
   if (!loaded_) {
     if (!options_.quiet)
       fmt::print(stderr, "{}: no checkpoint to resume from; starting with round 1\n", folder_);
@@ -169,17 +172,18 @@ void Session::make_channel() {
 
 void Session::start_workers() {
   if (options_.deployed) return;
-  const Workers plan = worker_plan(config_.runtime);
+  const Workers plan = worker_plan(config_);
   if (config_.runtime.transport == "inproc") {
     std::shared_ptr<ClientStore> store = std::make_shared<DiskClientStore>(folder_ + "/clients");
     inproc_ = std::make_unique<InprocWorkers>(channel_->endpoint(), channel_options_, plan.processes,
-                                              plan.threads, make_world(config_, parts_, store));
+                                              plan.tasks, make_world(config_, parts_, store, plan.crew));
     return;
   }
   launcher_ = std::make_unique<WorkerLauncher>(
       std::vector<std::string>{"worker", "--connect", channel_->endpoint(), "--data-dir", options_.data_dir,
-                               "--store", folder_ + "/clients", "--threads", std::to_string(plan.threads),
-                               "--budget", std::to_string(config_.runtime.receive_budget.bytes)},
+                               "--store", folder_ + "/clients", "--tasks", std::to_string(plan.tasks),
+                               "--crew", std::to_string(plan.crew), "--budget",
+                               std::to_string(config_.runtime.receive_budget.bytes)},
       plan.processes);
 }
 
@@ -275,8 +279,7 @@ DriverParts Session::driver_parts() {
     parts.state.totals.windows_to_target = reached ? static_cast<std::int64_t>(*reached) : -1;
   } else {
     parts.state.server.model = ParameterVector(parts_.model->layout());
-    const FloatBuffer initial = initial_parameters(*parts_.model, config_.seed);
-    std::copy(initial.begin(), initial.end(), parts.state.server.model.values().begin());
+    std::copy(initial_.begin(), initial_.end(), parts.state.server.model.values().begin());
   }
   return parts;
 }
@@ -290,6 +293,8 @@ RunResult Session::run() {
     throw user_error(
         "strategy {} holds all data in one place, so it has no clients to serve; use `fedloom run`",
         config_.strategy.name);
+  InitialModel initial = initial_model(config_, *parts_.model);
+  initial_ = std::move(initial.values);
   load_checkpoint();
   if (auto finished = finished_before()) return *std::move(finished);
   make_channel();
@@ -303,6 +308,8 @@ RunResult Session::run() {
   start_workers();
   if (options_.deployed && !options_.quiet)
     progress_->print(fmt::format("listening on {}; waiting for clients", channel_->endpoint()));
+  if (!options_.quiet)
+    for (const std::string& note : initial.notes) progress_->print(note);
   driver_ = std::make_unique<Driver>(driver_parts());
   try {
     driver_->run();
@@ -334,7 +341,12 @@ RunResult Session::conclude(bool complete) {
   ParameterVector model(parts_.model->layout());
   const auto values = driver_->state().server.model.values();
   std::copy(values.begin(), values.end(), model.values().begin());
-  write_safetensors(folder_ + "/model.safetensors", model);
+  write_safetensors(folder_ + "/model.safetensors", model,
+                    {{"format", "pt"},
+                     {"model", config_.model.name},
+                     {"data", config_.data.source.name},
+                     {"seed", std::to_string(config_.seed)},
+                     {"rounds", std::to_string(driver_->state().windows)}});
   files_->finish();
 
   RunResult result;

@@ -32,9 +32,10 @@ struct RunResult {
 RunResult run_experiment(const Experiment& experiment, const RunOptions& options);
 
 /// A worker process (or, in tests, thread): serves the server at `endpoint` until it says goodbye.
-/// Returns the process's exit code.
+/// `tasks` are trained at a time, by `crew` threads each. Returns the process's exit code.
 int run_worker(const std::string& endpoint, const std::string& name, const std::string& data_dir,
-               const std::string& store_dir, std::size_t threads, std::uint64_t receive_budget);
+               const std::string& store_dir, std::size_t tasks, std::size_t crew,
+               std::uint64_t receive_budget);
 
 struct ClientOptions {
   std::string connect;

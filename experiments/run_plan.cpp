@@ -11,11 +11,16 @@
 
 namespace fedloom {
 
-Workers worker_plan(const RuntimeConfig& runtime) {
+Workers worker_plan(const ExperimentConfig& config) {
+  const RuntimeConfig& runtime = config.runtime;
   const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t pieces = std::clamp<std::size_t>(config.train.parallel, 1, cores);
   Workers plan;
-  plan.processes = runtime.workers > 0 ? runtime.workers : cores;
-  plan.threads = runtime.threads > 0 ? runtime.threads : std::max<std::size_t>(1, cores / plan.processes);
+  plan.processes = runtime.workers > 0 ? runtime.workers : cores / pieces;
+  const std::size_t threads =
+      runtime.threads > 0 ? runtime.threads : std::max<std::size_t>(1, cores / plan.processes);
+  plan.crew = std::clamp<std::size_t>(config.train.parallel, 1, threads);
+  plan.tasks = threads / plan.crew;
   return plan;
 }
 

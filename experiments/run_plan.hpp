@@ -11,11 +11,14 @@ namespace fedloom {
 
 struct Workers {
   std::size_t processes = 1;
-  std::size_t threads = 1;
+  std::size_t tasks = 1;  // that one process trains at a time
+  std::size_t crew = 1;   // threads that train one task; more than one where train.parallel is
 };
 
-/// Zeros in the configuration mean: one worker per core, and the cores shared out between workers.
-Workers worker_plan(const RuntimeConfig& runtime);
+/// Zeros in `runtime` mean: as many workers as have `crew` cores each, and the cores shared out between
+/// workers. A worker's threads are tasks x crew, so that no setting but the user's own asks for more threads
+/// than there are cores.
+Workers worker_plan(const ExperimentConfig& config);
 /// The server's endpoint; `folder` (the run's) keeps ipc sockets of runs apart.
 std::string endpoint_for(const ExperimentConfig& config, bool deployed, const std::string& folder);
 

@@ -4,6 +4,8 @@
 #include <fstream>
 
 #include "datasets/pooled.hpp"
+#include "experiments/initial_model.hpp"
+#include "models/data_parallel.hpp"
 
 namespace fedloom {
 
@@ -64,9 +66,7 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
                             double ticks_per_second) {
   Components parts;
   parts.data = std::move(data);
-  parts.model = ModelRegistry::instance()
-                    .find(config.model.name, "model")
-                    .make(config.model.settings, {parts.data->spec(), to_adaptation(config.adapter)});
+  parts.model = make_model(config, parts.data->spec());
   Algorithm algorithm = make_algorithm(config);
   parts.strategy = std::move(algorithm.strategy);
   parts.objective = std::move(algorithm.objective);
@@ -88,23 +88,27 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
   return parts;
 }
 
-FloatBuffer initial_parameters(const Model& model, std::uint64_t seed) {
-  FloatBuffer parameters(model.layout()->size(), 0.0F);
-  Random random(seed, Stream::init);
-  model.initialize(parameters, random);
-  return parameters;
+std::shared_ptr<const Model> make_model(const ExperimentConfig& config, const DataSpec& data) {
+  return ModelRegistry::instance()
+      .find(config.model.name, "model")
+      .make(config.model.settings, {data, to_adaptation(config.adapter)});
 }
 
 std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
-                                             std::shared_ptr<ClientStore> store) {
+                                             std::shared_ptr<ClientStore> store, std::size_t crew) {
   auto world = std::make_shared<LocalWorld>();
   world->model = components.model;
+  if (config.train.parallel > 1)
+    world->model =
+        data_parallel(components.model, {.pieces = config.train.parallel,
+                                         .threads = crew,
+                                         .width = static_cast<std::size_t>(components.data->spec().width())});
   world->strategy = components.strategy;
   world->objective = components.objective;
   world->data = components.data;
   world->store = std::move(store);
   world->make_optimizer = [config] { return make_optimizer(config); };
-  world->initial = initial_parameters(*components.model, config.seed);
+  world->initial = initial_model(config, *components.model).values;
   world->seed = config.seed;
   return world;
 }

@@ -40,11 +40,12 @@ Components build_components(const ExperimentConfig& config, const std::string& d
 Components build_components(const ExperimentConfig& config, std::shared_ptr<const FederatedData> data,
                             double ticks_per_second);
 
-/// The model before round 1, from the seed alone: equal on every process.
-FloatBuffer initial_parameters(const Model& model, std::uint64_t seed);
+/// The model that an experiment names, for this form of data.
+std::shared_ptr<const Model> make_model(const ExperimentConfig& config, const DataSpec& data);
 
+/// `crew`: threads for the pieces of one batch (train.parallel), the task's own included.
 std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
-                                             std::shared_ptr<ClientStore> store);
+                                             std::shared_ptr<ClientStore> store, std::size_t crew = 1);
 
 /// The local work that the experiment asks for, before anything that goes by rounds.
 Recipe base_recipe(const TrainConfig& train);

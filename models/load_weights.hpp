@@ -33,7 +33,7 @@ struct LoadOptions {
   NameMap names;
   /// Slices that keep their values although the file may have them: names, or patterns with '*'; "head" also
   /// means "head.*". One that fits no slice is a UserError.
-  std::vector<std::string> fresh;
+  std::vector<std::string> fresh = {};
   /// Other slices that the file lacks keep their values too. It must have at least one slice.
   bool partial = false;
 };

@@ -5,6 +5,7 @@
 #include "core/messages.hpp"
 #include "datasets/data_source.hpp"
 #include "experiments/cli/commands.hpp"
+#include "experiments/initial_model.hpp"
 #include "experiments/sinks/human_units.hpp"
 #include "experiments/wiring.hpp"
 #include "transport/codec.hpp"
@@ -97,8 +98,10 @@ void add_check_command(CLI::App& app, Action& action) {
           server.needs_all()
               ? parts.data->memory_bytes()
               : load_federated_data(config.data, config.seed, data_dir, server)->memory_bytes();
+      const InitialModel initial = initial_model(config, *parts.model);
       fmt::print("{}", resolved_yaml(config));
       print_estimates(config, parts, server_data);
+      for (const std::string& note : initial.notes) fmt::print("# {}\n", note);
       return 0;
     };
   });

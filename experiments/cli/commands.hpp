@@ -16,6 +16,7 @@ void add_server_command(CLI::App& app, Action& action);
 void add_client_command(CLI::App& app, Action& action);
 void add_worker_command(CLI::App& app, Action& action);
 void add_check_command(CLI::App& app, Action& action);
+void add_eval_command(CLI::App& app, Action& action);
 void add_list_command(CLI::App& app, Action& action);
 void add_data_command(CLI::App& app, Action& action);
 void add_report_command(CLI::App& app, Action& action);

@@ -120,7 +120,8 @@ void add_client_command(CLI::App& app, Action& action) {
 void add_worker_command(CLI::App& app, Action& action) {
   struct Arguments {
     std::string connect, data, store;
-    std::size_t threads = 1;
+    std::size_t tasks = 1;
+    std::size_t crew = 1;
     std::uint64_t budget = 0;
   };
   auto a = std::make_shared<Arguments>();
@@ -128,10 +129,13 @@ void add_worker_command(CLI::App& app, Action& action) {
   command->add_option("--connect", a->connect)->required();
   command->add_option("--data-dir", a->data)->required();
   command->add_option("--store", a->store)->required();
-  command->add_option("--threads", a->threads)->required();
+  command->add_option("--tasks", a->tasks)->required();
+  command->add_option("--crew", a->crew)->required();
   command->add_option("--budget", a->budget)->required();
   command->callback([&action, a] {
-    action = [a] { return run_worker(a->connect, "worker", a->data, a->store, a->threads, a->budget); };
+    action = [a] {
+      return run_worker(a->connect, "worker", a->data, a->store, a->tasks, a->crew, a->budget);
+    };
   });
 }
 

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   add_client_command(app, action);
   add_worker_command(app, action);
   add_check_command(app, action);
+  add_eval_command(app, action);
   add_list_command(app, action);
   add_data_command(app, action);
   add_report_command(app, action);

@@ -1,7 +1,7 @@
 // fedloom eval: how good the weights of a file are on a data set, without an experiment around them.
 // Model and data are named as in an experiment file, or taken from one.
 #include <algorithm>
-#include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <thread>
@@ -10,10 +10,12 @@
 
 #include "core/file.hpp"
 #include "datasets/data_source.hpp"
+#include "datasets/pooled.hpp"
 #include "experiments/cli/commands.hpp"
 #include "experiments/evaluator.hpp"
 #include "experiments/wiring.hpp"
 #include "models/load_weights.hpp"
+#include "transport/asio_executor.hpp"
 
 namespace fedloom {
 
@@ -40,11 +42,13 @@ Experiment experiment_of(const Arguments& a) {
           "with --set");
     return load_experiment(a.config, a.overrides);
   }
+  const std::string beside = (std::filesystem::path(a.weights).parent_path() / "resolved.yaml").string();
+  if (a.model.empty() && a.data.empty() && std::filesystem::exists(beside))
+    return load_experiment(beside, a.overrides);
   if (a.model.empty() || a.data.empty())
     throw user_error(
         "which model, and which data? Give --model and --data, e.g. --model cnn --data mnist, or --config "
-        "with "
-        "an experiment file");
+        "with an experiment file; weights in a run folder need neither");
   return parse_experiment(fmt::format("model: {}\ndata: {}\n", a.model, data_section(a.data)),
                           "the command line", a.overrides);
 }
@@ -60,8 +64,17 @@ NameMap name_map(const std::vector<std::string>& rules) {
   return NameMap(pairs);
 }
 
-ExampleView chosen(const Arguments& a, const FederatedData& data) {
-  ExampleView view = a.split == "test" ? data.test() : data.validation();
+// What all clients train on, in the order of the file where it comes from one.
+ExampleView training_examples(std::shared_ptr<const FederatedData> data) {
+  ExampleView view = pool_clients(std::move(data))->client(0);
+  std::sort(view.indices.begin(), view.indices.end());
+  return view;
+}
+
+ExampleView chosen(const Arguments& a, const std::shared_ptr<const FederatedData>& data) {
+  ExampleView view = a.split == "test"         ? data->test()
+                     : a.split == "validation" ? data->validation()
+                                               : training_examples(data);
   if (view.size() == 0)
     throw user_error("there are no {} examples{}", a.split,
                      a.split == "validation" ? "; hold some back, e.g. --set data.validation=0.1" : "");
@@ -81,35 +94,32 @@ int evaluate(const Arguments& a) {
   for (const std::string& note : experiment.notes) fmt::print(stderr, "{}\n", note);
   const ExperimentConfig& config = experiment.config;
   const std::string data_dir = a.data_dir.empty() ? default_data_dir() : a.data_dir;
-  const auto data = load_federated_data(config.data, config.seed, data_dir, DataHolder::centre());
+  const auto data = load_federated_data(config.data, config.seed, data_dir,
+                                        a.split == "train" ? DataHolder::everyone() : DataHolder::centre());
   const std::shared_ptr<const Model> model = make_model(config, data->spec());
   FloatBuffer parameters(model->layout()->size());
   const LoadReport report = load_weights(SafetensorsFile::read(a.weights), *model->layout(), parameters,
                                          {.names = name_map(a.rename)});
   if (!report.unused.empty()) fmt::print(stderr, "not of this model: {}\n", fmt::join(report.unused, ", "));
 
-  const ExampleView view = chosen(a, *data);
+  const ExampleView view = chosen(a, data);
   std::vector<std::int32_t> predictions(a.predictions.empty() ? 0 : view.size());
   Evaluator evaluator(model, std::max(1U, std::thread::hardware_concurrency()));
-  const auto start = std::chrono::steady_clock::now();
+  const AsioExecutor clock;
+  const Tick start = clock.now();
   const EvaluationResult result = *evaluator.evaluate(parameters, view, predictions);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = static_cast<double>(clock.now() - start) * 1e-9;
   if (!a.predictions.empty()) write_predictions(a.predictions, predictions);
   if (a.json) {
-    const nlohmann::json line = {{"weights", a.weights},
-                                 {"model", config.model.name},
-                                 {"data", config.data.source.name},
-                                 {"split", a.split},
-                                 {"examples", result.examples},
-                                 {"loss", result.loss},
-                                 {"accuracy", result.accuracy},
-                                 {"seconds", seconds}};
+    const nlohmann::json line = {
+        {"weights", a.weights},       {"model", config.model.name},  {"data", config.data.source.name},
+        {"split", a.split},           {"examples", result.examples}, {"loss", result.loss},
+        {"accuracy", result.accuracy}};
     fmt::print("{}\n", line.dump());
     return 0;
   }
-  fmt::print("{} on {} ({}): {} examples in {:.1f} s\n  accuracy  {:.2f}%\n  loss      {:.4f}\n",
-             config.model.name, config.data.source.name, a.split, result.examples, seconds,
-             100.0 * result.accuracy, result.loss);
+  fmt::print("{} on {} ({}): {} examples\n  accuracy  {:.2f}%\n  loss      {:.4f}\n", config.model.name,
+             config.data.source.name, a.split, result.examples, 100.0 * result.accuracy, result.loss);
   return 0;
 }
 
@@ -122,8 +132,8 @@ void add_eval_command(CLI::App& app, Action& action) {
   command->add_option("--config", a->config, "experiment file that names model and data")->type_name("FILE");
   command->add_option("--model", a->model, "a model's name, or a map: \"{name: resnet, depth: 20}\"");
   command->add_option("--data", a->data, "a data set's name, a map with its settings, or a data section");
-  command->add_option("--split", a->split, "test or validation")
-      ->check(CLI::IsMember({"test", "validation"}));
+  command->add_option("--split", a->split, "test (default), validation or train")
+      ->check(CLI::IsMember({"test", "validation", "train"}));
   command->add_option("--limit", a->limit, "only this many of its first examples");
   command->add_option("--rename", a->rename, "turn names of the file into the model's (repeatable)")
       ->type_name("FROM=TO")
@@ -136,6 +146,10 @@ void add_eval_command(CLI::App& app, Action& action) {
   command->add_flag("--json", a->json, "print one JSON line");
   command->add_option("--data-dir", a->data_dir, "folder of data sets; default FEDLOOM_DATA, else ./data")
       ->type_name("DIR");
+  command->footer(
+      "Examples:\n  fedloom eval runs/quickstart/model.safetensors\n"
+      "  fedloom eval w.safetensors --model \"{name: resnet, depth: 20}\" --data cifar-10 --json\n\n"
+      "In a run folder, model and data are those of the run.");
   command->callback([&action, a] { action = [a] { return evaluate(*a); }; });
 }
 

@@ -111,15 +111,20 @@ int evaluate(const Arguments& a) {
   const double seconds = static_cast<double>(clock.now() - start) * 1e-9;
   if (!a.predictions.empty()) write_predictions(a.predictions, predictions);
   if (a.json) {
-    const nlohmann::json line = {
-        {"weights", a.weights},       {"model", config.model.name},  {"data", config.data.source.name},
-        {"split", a.split},           {"examples", result.examples}, {"loss", result.loss},
-        {"accuracy", result.accuracy}};
+    const nlohmann::json line = {{"weights", a.weights},
+                                 {"model", config.model.name},
+                                 {"data", config.data.source.name},
+                                 {"split", a.split},
+                                 {"examples", result.examples},
+                                 {"loss", result.loss},
+                                 {"accuracy", result.accuracy},
+                                 {"seconds", seconds}};
     fmt::print("{}\n", line.dump());
     return 0;
   }
-  fmt::print("{} on {} ({}): {} examples\n  accuracy  {:.2f}%\n  loss      {:.4f}\n", config.model.name,
-             config.data.source.name, a.split, result.examples, 100.0 * result.accuracy, result.loss);
+  fmt::print("{} on {} ({}): {} examples in {:.1f} s\n  accuracy  {:.2f}%\n  loss      {:.4f}\n",
+             config.model.name, config.data.source.name, a.split, result.examples, seconds,
+             100.0 * result.accuracy, result.loss);
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "core/file.hpp"
 #include "core/hash.hpp"
 #include "experiments/experiment.hpp"
+#include "experiments/wiring.hpp"
 #include "models/load_weights.hpp"
 
 namespace fedloom {
@@ -27,6 +28,19 @@ void expect_hash(const InitConfig& init, const std::string& found) {
     throw user_error(
         "model.init: {} has SHA-256 {}, but {} is expected; it is another file, or has changed since",
         init.file, found, init.sha256);
+}
+
+// What the layout has beside the slices of the base model.
+std::vector<std::string> adapter_slices(const ExperimentConfig& config, const DataSpec& data,
+                                        const Layout& adapted) {
+  std::vector<std::string> added;
+  if (!to_adaptation(config.adapter).adapts()) return added;
+  ExperimentConfig whole = config;
+  whole.adapter = {};
+  const std::shared_ptr<const Model> base = make_model(whole, data);
+  for (const Slice& slice : adapted.slices())
+    if (base->layout()->find(slice.name) == nullptr) added.push_back(slice.name);
+  return added;
 }
 
 }  // namespace
@@ -57,7 +71,7 @@ void locate_init(InitConfig& init, const std::string& folder) {
   init.sha256 = found;
 }
 
-InitialModel initial_model(const ExperimentConfig& config, const Model& model) {
+InitialModel initial_model(const ExperimentConfig& config, const DataSpec& data, const Model& model) {
   InitialModel start;
   start.values.resize(model.layout()->size());
   Random random(config.seed, Stream::init);
@@ -73,7 +87,10 @@ InitialModel initial_model(const ExperimentConfig& config, const Model& model) {
   expect_hash(init, hash_of(bytes));
   const LoadReport report =
       load_weights(SafetensorsFile::parse(std::move(bytes), init.file), *model.layout(), start.values,
-                   {NameMap(init.rename.pairs), init.fresh, init.partial});
+                   {.names = NameMap(init.rename.pairs),
+                    .fresh = init.fresh,
+                    .optional = adapter_slices(config, data, *model.layout()),
+                    .partial = init.partial});
   if (!report.kept.empty())
     start.notes.push_back(
         fmt::format("model.init: started at random, not from the file: {}", names(report.kept)));

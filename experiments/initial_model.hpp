@@ -53,7 +53,9 @@ struct InitialModel {
   std::vector<std::string> notes;  // lines for a person: what started at random, what of the file is not used
 };
 
-/// Throws UserError when the file is missing, is not the one that was hashed, or does not fit the model.
-InitialModel initial_model(const ExperimentConfig& config, const Model& model);
+/// `model` as the experiment names it for this form of data. What its adapter adds to the base may be in the
+/// file and need not be. Throws UserError when the file is missing, is not the one that was hashed, or does
+/// not fit the model.
+InitialModel initial_model(const ExperimentConfig& config, const DataSpec& data, const Model& model);
 
 }  // namespace fedloom

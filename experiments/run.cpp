@@ -293,7 +293,7 @@ RunResult Session::run() {
     throw user_error(
         "strategy {} holds all data in one place, so it has no clients to serve; use `fedloom run`",
         config_.strategy.name);
-  InitialModel initial = initial_model(config_, *parts_.model);
+  InitialModel initial = initial_model(config_, parts_.data->spec(), *parts_.model);
   initial_ = std::move(initial.values);
   load_checkpoint();
   if (auto finished = finished_before()) return *std::move(finished);

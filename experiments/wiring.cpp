@@ -108,7 +108,7 @@ std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, con
   world->data = components.data;
   world->store = std::move(store);
   world->make_optimizer = [config] { return make_optimizer(config); };
-  world->initial = initial_model(config, *components.model).values;
+  world->initial = initial_model(config, components.data->spec(), *components.model).values;
   world->seed = config.seed;
   return world;
 }

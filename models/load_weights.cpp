@@ -75,6 +75,10 @@ bool fits_any(const std::vector<std::string>& patterns, const std::string& name)
                      [&](const std::string& pattern) { return fits(pattern, name); });
 }
 
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 void expect_used(const std::vector<std::string>& patterns, const Layout& layout) {
   for (const std::string& pattern : patterns) {
     const auto& slices = layout.slices();
@@ -103,6 +107,7 @@ LoadReport load_weights(const SafetensorsFile& file, const Layout& layout, std::
   for (const Slice& slice : layout.slices()) {
     const auto tensor = tensors.find(slice.name);
     const bool fresh = fits_any(options.fresh, slice.name);
+    if (!fresh && tensor == tensors.end() && contains(options.optional, slice.name)) continue;
     if (fresh || tensor == tensors.end()) {
       report.kept.push_back(slice.name);
       if (!fresh) missing.push_back(slice.name);

@@ -34,7 +34,9 @@ struct LoadOptions {
   /// Slices that keep their values although the file may have them: names, or patterns with '*'; "head" also
   /// means "head.*". One that fits no slice is a UserError.
   std::vector<std::string> fresh = {};
-  /// Other slices that the file lacks keep their values too. It must have at least one slice.
+  /// Names of slices that the file may lack; they keep their values then, and are not reported.
+  std::vector<std::string> optional;
+  /// All others that the file lacks keep their values too. It must have at least one slice.
   bool partial = false;
 };
 

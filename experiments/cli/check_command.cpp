@@ -98,7 +98,7 @@ void add_check_command(CLI::App& app, Action& action) {
           server.needs_all()
               ? parts.data->memory_bytes()
               : load_federated_data(config.data, config.seed, data_dir, server)->memory_bytes();
-      const InitialModel initial = initial_model(config, *parts.model);
+      const InitialModel initial = initial_model(config, parts.data->spec(), *parts.model);
       fmt::print("{}", resolved_yaml(config));
       print_estimates(config, parts, server_data);
       for (const std::string& note : initial.notes) fmt::print("# {}\n", note);

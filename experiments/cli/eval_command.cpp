@@ -98,8 +98,10 @@ int evaluate(const Arguments& a) {
                                         a.split == "train" ? DataHolder::everyone() : DataHolder::centre());
   const std::shared_ptr<const Model> model = make_model(config, data->spec());
   FloatBuffer parameters(model->layout()->size());
-  const LoadReport report = load_weights(SafetensorsFile::read(a.weights), *model->layout(), parameters,
-                                         {.names = name_map(a.rename)});
+  LoadOptions options;
+  options.names = name_map(a.rename);
+  const LoadReport report =
+      load_weights(SafetensorsFile::read(a.weights), *model->layout(), parameters, options);
   if (!report.unused.empty()) fmt::print(stderr, "not of this model: {}\n", fmt::join(report.unused, ", "));
 
   const ExampleView view = chosen(a, data);

@@ -109,7 +109,7 @@ class DirectFederation final : public FederationPort {
   FederationState fresh_state() const {
     FederationState state;
     state.server.model = ParameterVector(parts_.model->layout());
-    const FloatBuffer initial = initial_model(config_, *parts_.model).values;
+    const FloatBuffer initial = initial_model(config_, parts_.data->spec(), *parts_.model).values;
     std::copy(initial.begin(), initial.end(), state.server.model.values().begin());
     return state;
   }

@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/support/program.hpp"
+#include "tests/integration/federation.hpp"
 
 namespace fedloom::testing {
 namespace {
@@ -71,10 +71,67 @@ TEST_F(Weights, MisfitsAreNamed) {
   EXPECT_NE(said.find("none.safetensors"), std::string::npos) << said;
 }
 
+TEST_F(Weights, EvaluationTakesModelAndDataFromTheRunFolder) {
+  const std::string file = trained();
+  const RunSummary summary = read_summary(folder_ / "first/summary.json");
+  EXPECT_DOUBLE_EQ(evaluated({file})["accuracy"].get<double>(), *summary.final_test_accuracy);
+  const nlohmann::json few = evaluated({file, "--split", "train", "--limit", "25"});
+  EXPECT_EQ(few["examples"], 25);
+  EXPECT_EQ(few["split"], "train");
+}
+
+TEST_F(Weights, PoolingTrainsOneModelInPiecesToTheSameBits) {
+  const Words pooled = set({"strategy=centralised", "rounds=3", "train.batch_size=64", "train.parallel=4"});
+  const Outcome one = run_job(folder_ / "one", pooled + set({"runtime.threads=1"}));
+  EXPECT_EQ(one, run_job(folder_ / "two", pooled));
+  EXPECT_EQ(one, run_job(folder_ / "three", pooled + set({"runtime.threads=3", "runtime.workers=1"})));
+}
+
 TEST_F(Weights, OneModelTrainedInPiecesHasTheSameBitsForAnyThreads) {
   const Words pieces = set({"train.parallel=3"});
   const Outcome one = run_job(folder_ / "one", pieces + set({"runtime.threads=1"}));
   EXPECT_EQ(one, run_job(folder_ / "two", pieces + set({"runtime.threads=2", "runtime.workers=1"})));
+}
+
+// An mlp whose first layer is frozen, from a file: two of a federation's clients, deployed.
+struct FrozenStart {
+  explicit FrozenStart(const TempFolder& folder) {
+    const Words job = set({"model={name: mlp, hidden: [4]}", "rounds=3"});
+    (void)run_job(folder / "base", job);
+    file = folder / "base/model.safetensors";
+    words = job + set({"model.init=" + file, "adapter={name: freeze, train: [fc2]}", "seed=2"});
+  }
+  std::string file;
+  Words words;
+};
+
+TEST_F(Weights, DeployedClientsKeepFrozenSlicesOfTheirOwnCopy) {
+  const FrozenStart start(folder_);
+  DeployedFederation federation(folder_, 2, start.words);
+  federation.start_server("tcp://127.0.0.1:0");
+  federation.start_clients();
+  EXPECT_EQ(federation.expect_good_end().model_hash, federation.simulated().model_hash);
+}
+
+TEST_F(Weights, ADeployedClientWithOtherFrozenSlicesIsRefused) {
+  const FrozenStart start(folder_);
+  (void)run_job(folder_ / "other", set({"model={name: mlp, hidden: [4]}", "rounds=3", "seed=7"}));
+  DeployedFederation federation(folder_, 2, start.words);
+  federation.start_server("tcp://127.0.0.1:0");
+  federation.start_client(0, "", set({"model.init=" + (folder_ / "other/model.safetensors")}));
+  const Ended ended = federation.client(0).wait();
+  EXPECT_EQ(ended.code, 1) << ended.err;
+  EXPECT_NE(ended.err.find("SHA-256"), std::string::npos) << ended.err;
+  federation.server().signal(SIGTERM);
+  (void)federation.server().wait();
+}
+
+TEST_F(Weights, DeployedClientsNeedNoFileWhereTheWholeModelTravels) {
+  const std::string file = trained();
+  DeployedFederation federation(folder_, 2, set({"model.init=" + file, "rounds=3"}));
+  federation.start_server("tcp://127.0.0.1:0");
+  for (std::size_t i = 0; i < 2; ++i) federation.start_client(i, "", set({"model.init=nowhere.safetensors"}));
+  EXPECT_EQ(federation.expect_good_end().model_hash, federation.simulated().model_hash);
 }
 
 // PyTorch's classes as digits, behind comment lines; tests/golden/oracles/resnet_predictions.py made them.

@@ -93,6 +93,16 @@ TEST(LoadWeights, PartialKeepsWhatTheFileLacks) {
   EXPECT_THAT(load({{"other", {1}}}, options).error, HasSubstr("not one slice was found"));
 }
 
+TEST(LoadWeights, OptionalSlicesComeFromTheFileOnlyIfTheyAreThere) {
+  LoadOptions options;
+  options.optional = {"fc1.bias", "fc2.weight"};
+  const Loaded loaded = load({{"fc1.weight", {1, 2}}, {"fc1.bias", {1}}}, options);
+  EXPECT_EQ(loaded.error, "");
+  EXPECT_THAT(loaded.values, ElementsAre(1, 2, 3, -1, -1));
+  EXPECT_THAT(loaded.report.kept, IsEmpty());
+  EXPECT_THAT(load({{"fc1.bias", {1}}}, options).error, HasSubstr("missing: fc1.weight"));
+}
+
 TEST(LoadWeights, FreshSlicesKeepTheirValuesWhateverTheFileHas) {
   LoadOptions options;
   options.fresh = {"fc2"};

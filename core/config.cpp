@@ -193,6 +193,35 @@ ConfigNode ConfigNode::without(std::string_view key) const {
   return copy;
 }
 
+ConfigNode ConfigNode::under(std::string_view key) const {
+  ConfigNode copy;
+  copy.path_ = path_;
+  if (!present()) return copy;
+  YAML::Node map(YAML::NodeType::Map);
+  map[std::string(key)] = tree_->node;
+  copy.tree_ = std::make_shared<Tree>(Tree{map, tree_->source, tree_->overrides});
+  return copy;
+}
+
+std::string ConfigNode::flow() const {
+  if (!present()) return "";
+  std::string text;
+  const auto add = [&](const std::string& item) { text += (text.empty() ? "" : ", ") + item; };
+  if (is_map()) {
+    for (const std::string& key : keys()) add(key + ": " + child(key).flow());
+    return "{" + text + "}";
+  }
+  if (is_list()) {
+    for (const ConfigNode& item : items()) add(item.flow());
+    return "[" + text + "]";
+  }
+  // As the only item of a list it is quoted where it must be, and nowhere else.
+  YAML::Emitter emitter;
+  emitter << YAML::Flow << YAML::BeginSeq << this->text() << YAML::EndSeq;
+  const std::string list = emitter.c_str();
+  return list.substr(1, list.size() - 2);
+}
+
 std::string ConfigNode::dump() const {
   if (!present()) return "";
   YAML::Emitter emitter;

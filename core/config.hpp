@@ -93,8 +93,12 @@ class ConfigNode {
   ConfigNode with_override(const std::string& assignment) const;
   /// A copy of this map without `key`.
   ConfigNode without(std::string_view key) const;
+  /// A map whose only entry is this value, under `key`; absent when this node is absent.
+  ConfigNode under(std::string_view key) const;
   /// The tree as YAML text.
   std::string dump() const;
+  /// The same on one line: "{channels: 32, kernel: 3}".
+  std::string flow() const;
   /// UserError "WHERE: PATH: message".
   [[noreturn]] void fail(const std::string& message) const;
 
@@ -114,6 +118,14 @@ struct ComponentSpec {
   ComponentSpec() = default;
   ComponentSpec(std::string chosen) : name(std::move(chosen)) {}  // NOLINT: a name is a whole spec
   ComponentSpec(const char* chosen) : name(chosen) {}             // NOLINT
+};
+
+/// One step of a list whose order counts, such as a layer of a model: its name alone, or a map from the name
+/// to its settings, which may be a single value: `relu`, `dropout: 0.5`, `conv2d: {channels: 32}`.
+struct StepSpec {
+  std::string name;
+  ConfigNode settings;  // absent, a single value, or a map
+  std::string where;    // "exp.yaml:3:11: model.layers[2]"
 };
 
 /// Two old or foreign names for one key are accepted with a one-line note.

@@ -146,6 +146,20 @@ void convert(const ConfigNode& node, ComponentSpec& value) {
   value.settings = node.without("name");
 }
 
+void convert(const ConfigNode& node, StepSpec& value) {
+  value.where = fmt::format("{}: {}", node.where(), node.path());
+  if (node.is_scalar()) {
+    value.name = node.text();
+    return;
+  }
+  const std::vector<std::string> keys = node.is_map() ? node.keys() : std::vector<std::string>();
+  if (keys.size() != 1)
+    node.fail(fmt::format("expected a name, or one name with its settings as in 'dropout: 0.5', found {}",
+                          keys.empty() ? "neither" : fmt::format("{}", fmt::join(keys, ", "))));
+  value.name = keys.front();
+  value.settings = node.child(value.name);
+}
+
 std::string render(bool value) { return value ? "true" : "false"; }
 std::string render(std::int64_t value) { return fmt::format("{}", value); }
 std::string render(std::uint64_t value) { return fmt::format("{}", value); }
@@ -194,6 +208,11 @@ std::string render(const ComponentSpec& value) {
   return flow + "}";
 }
 
+std::string render(const StepSpec& value) {
+  if (!value.settings.present()) return value.name.empty() ? "\"\"" : value.name;
+  return fmt::format("{{{}: {}}}", value.name, value.settings.flow());
+}
+
 void check_number(const ConfigNode& node, double value, const Bounds& bounds) {
   const bool low = bounds.open_minimum ? value <= bounds.minimum : value < bounds.minimum;
   if (low || value > bounds.maximum)
@@ -225,6 +244,7 @@ std::string type_name(const Duration*) { return "duration"; }
 std::string type_name(const ByteSize*) { return "size"; }
 std::string type_name(const TextMap*) { return "map of text"; }
 std::string type_name(const ComponentSpec*) { return "name or map"; }
+std::string type_name(const StepSpec*) { return "name or map"; }
 
 }  // namespace config_detail
 

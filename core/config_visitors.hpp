@@ -20,6 +20,7 @@ void convert(const ConfigNode& node, Duration& value);
 void convert(const ConfigNode& node, ByteSize& value);
 void convert(const ConfigNode& node, TextMap& value);
 void convert(const ConfigNode& node, ComponentSpec& value);
+void convert(const ConfigNode& node, StepSpec& value);
 
 std::string render(bool value);
 std::string render(std::int64_t value);
@@ -30,6 +31,7 @@ std::string render(const Duration& value);
 std::string render(const ByteSize& value);
 std::string render(const TextMap& value);
 std::string render(const ComponentSpec& value);
+std::string render(const StepSpec& value);
 
 void check_number(const ConfigNode& node, double value, const Bounds& bounds);
 void check_choice(const ConfigNode& node, const std::string& value, const Bounds& bounds);
@@ -44,6 +46,7 @@ std::string type_name(const Duration*);
 std::string type_name(const ByteSize*);
 std::string type_name(const TextMap*);
 std::string type_name(const ComponentSpec*);
+std::string type_name(const StepSpec*);
 
 template <class T>
 concept Visitable = std::is_class_v<T> && requires(T value) {

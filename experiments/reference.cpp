@@ -8,6 +8,7 @@
 #include "datasets/data_source.hpp"
 #include "datasets/partitioner.hpp"
 #include "experiments/experiment.hpp"
+#include "models/layers/written_layer.hpp"
 #include "models/model.hpp"
 #include "models/optimizer.hpp"
 #include "server/pacer.hpp"
@@ -130,6 +131,7 @@ std::string configuration_markdown() {
       "FILE.safetensors`, or "
       "with a map that says\nmore; another word after `init` is the model's own way to start at random.\n\n" +
       table(init_docs());
+  text += components<LayerRegistry>("Layers", "model.layers");
   text += components<DatasetRegistry>("Data sets", "data.source");
   text += components<PartitionerRegistry>("Partitioners", "data.partition");
   text += components<OptimizerRegistry>("Local optimizers", "train.optimizer");

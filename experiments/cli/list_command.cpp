@@ -8,6 +8,7 @@
 #include "datasets/partitioner.hpp"
 #include "experiments/cli/commands.hpp"
 #include "experiments/plugin.hpp"
+#include "models/layers/written_layer.hpp"
 #include "models/model.hpp"
 #include "models/optimizer.hpp"
 #include "server/pacer.hpp"
@@ -34,11 +35,14 @@ void print_all(bool verbose) {
 }
 
 const std::vector<Listing>& listings() {
-  static const std::vector<Listing> all = {
-      {"strategies", print_all<AlgorithmRegistry>}, {"models", print_all<ModelRegistry>},
-      {"datasets", print_all<DatasetRegistry>},     {"partitioners", print_all<PartitionerRegistry>},
-      {"optimizers", print_all<OptimizerRegistry>}, {"pacers", print_all<PacerRegistry>},
-      {"samplers", print_all<SamplerRegistry>}};
+  static const std::vector<Listing> all = {{"strategies", print_all<AlgorithmRegistry>},
+                                           {"models", print_all<ModelRegistry>},
+                                           {"layers", print_all<LayerRegistry>},
+                                           {"datasets", print_all<DatasetRegistry>},
+                                           {"partitioners", print_all<PartitionerRegistry>},
+                                           {"optimizers", print_all<OptimizerRegistry>},
+                                           {"pacers", print_all<PacerRegistry>},
+                                           {"samplers", print_all<SamplerRegistry>}};
   return all;
 }
 

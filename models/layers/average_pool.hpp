@@ -1,14 +1,14 @@
 // Average pooling of image planes: over windows, or over the whole plane.
-// Max-pooling is elsewhere: pooling.hpp.
+// Max-pooling is elsewhere: max_pool.hpp.
 #pragma once
 
 #include "models/layers/layer.hpp"
+#include "models/layers/pool_window.hpp"
 
 namespace fedloom {
 
-/// The mean of each kernel x kernel window, stride = kernel; rows and columns that fill no window are
-/// dropped. Input (channels, height, width). Throws UserError when a plane is smaller than the window.
-LayerRecipe average_pool(std::int64_t kernel);
+/// The mean of each window of an input (channels, height, width), padding counted as zeros.
+LayerRecipe average_pool(PoolOptions options);
 /// The mean of each plane: (channels, height, width) to (channels).
 LayerRecipe global_average_pool();
 

@@ -66,8 +66,12 @@ class BatchNorm final : public Layer {
     const auto* kept = reinterpret_cast<const float*>(storage.kept);  // NOLINT: kept memory is untyped
     const float* w = pass.parameters + weight_.offset;
     const bool meets = from_batch(pass.training);
-    FEDLOOM_CHECK(pass.square_norms == nullptr || !meets,
-                  "'{}' mixes the examples of a batch: gradients of single examples do not exist", name());
+    if (pass.square_norms != nullptr && meets)
+      throw user_error(
+          "gradients of single examples do not exist below the batch norm '{}', which mixes the examples of "
+          "a "
+          "batch; choose group norm",
+          name());
     if (options_.relu) relu_backward(dy, y, pass.batch.size * input_width());
     for (std::size_t c = 0; c < channels_; ++c) {
       const float mean = kept[2 * c];

@@ -23,7 +23,7 @@ struct BatchNormOptions {
 /// Zero mean and unit variance of each channel over the batch, then a scale and a shift: slices NAME.weight
 /// (C) and NAME.bias (C). eps = 1e-5; running values move by a tenth towards the batch's, the variance
 /// unbiased, as in PyTorch. S. Ioffe, C. Szegedy, "Batch Normalization", ICML 2015. Examples of a batch meet
-/// here, so per-example gradient norms in training are a programmer error.
+/// here, so asking for per-example gradient norms in training is a UserError.
 LayerRecipe batch_norm(std::string name, BatchNormOptions options = {});
 
 }  // namespace fedloom

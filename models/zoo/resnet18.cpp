@@ -77,7 +77,7 @@ std::unique_ptr<Model> make_resnet18(const Resnet18Settings& settings, const Mod
                                      first ? 2 : 1, first));
     }
   // 32 pixels have become 4, and are 2 x 2 after this: the 640 inputs of the head at width 20.
-  layers.push_back(average_pool(2));
+  layers.push_back(average_pool({.kernel = 2}));
   layers.push_back(flatten());
   layers.push_back(
       dense("linear",

@@ -16,6 +16,7 @@
 #include "models/data_parallel.hpp"
 #include "models/loss.hpp"
 #include "models/model.hpp"
+#include "tests/support/small_models.hpp"
 
 namespace fedloom {
 namespace {
@@ -23,20 +24,18 @@ namespace {
 constexpr std::size_t kBatch = 6;
 constexpr std::int64_t kClasses = 4;
 
-// Forms of data, the first that a model accepts is used: flat features, images, token sequences.
-const DataSpec kForms[] = {{{9}, kClasses, 0},
-                           {{2, 8, 8}, kClasses, 0},
-                           {{1, 16, 16}, kClasses, 0},
-                           {{3, 32, 32}, kClasses, 0},
-                           {{7}, kClasses, 20}};
+// Beside every registered model at its small settings: settings that change which layers it is made of.
+struct Variant {
+  std::string model;
+  std::string settings;
+};
+const std::map<std::string, Variant> kVariants = {
+    {"resnet_with_batch_norm", {"resnet", "{depth: 8, norm: batch}"}}};
 
-// Large models are tested small: what holds at any width is tested here.
-const std::map<std::string, std::string> kSmallSettings = {
-    {"alexnet", "hidden: 24"}, {"resnet", "{depth: 8, norm: group}"}, {"resnet18", "width: 4"}};
-
-ConfigNode settings_of(const std::string& model) {
-  const auto it = kSmallSettings.find(model);
-  return it == kSmallSettings.end() ? ConfigNode() : ConfigNode::from_text(it->second, "settings");
+std::vector<std::string> models_and_variants() {
+  std::vector<std::string> names = ModelRegistry::instance().names();
+  for (const auto& [name, variant] : kVariants) names.push_back(name);
+  return names;
 }
 
 // Examples of a form; owns what a Batch points to.
@@ -75,18 +74,15 @@ struct Examples {
   std::vector<std::int32_t> labels;
 };
 
-class ModelConformance : public testing::TestWithParam<std::string> {
+class ModelConformance : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    for (const DataSpec& form : kForms) {
-      try {
-        model_ = ModelRegistry::instance().find(GetParam(), "model").make(settings_of(GetParam()), form);
-        spec_ = form;
-        break;
-      } catch (const UserError&) {
-        // Not this form; another is tried.
-      }
-    }
+    const auto variant = kVariants.find(GetParam());
+    name_ = variant == kVariants.end() ? GetParam() : variant->second.model;
+    testing::FittingModel fitting =
+        testing::model_with_data(name_, variant == kVariants.end() ? "" : variant->second.settings);
+    model_ = std::move(fitting.model);
+    spec_ = fitting.spec;
     ASSERT_NE(model_, nullptr) << "accepts none of the forms of data that this test knows";
     examples_.emplace(spec_, kBatch);
     parameters_.resize(model_->layout()->size());
@@ -126,6 +122,7 @@ class ModelConformance : public testing::TestWithParam<std::string> {
     return (loss_at(kStep) - loss_at(-kStep)) / (2.0 * kStep);
   }
 
+  std::string name_;
   DataSpec spec_;
   std::unique_ptr<Model> model_;
   std::optional<Examples> examples_;
@@ -146,7 +143,7 @@ TEST_P(ModelConformance, SaysWhatItIs) {
   EXPECT_EQ(model_->outputs(), static_cast<std::size_t>(kClasses));
   EXPECT_GT(model_->layout()->count(Role::trained), 0U);
   EXPECT_GT(model_->forward_flops(), 0.0);
-  const About& about = ModelRegistry::instance().find(GetParam(), "model").about;
+  const About& about = ModelRegistry::instance().find(name_, "model").about;
   EXPECT_FALSE(about.summary.empty());
   std::set<std::string> names;
   for (const Slice& slice : model_->layout()->slices()) EXPECT_TRUE(names.insert(slice.name).second);
@@ -205,6 +202,36 @@ TEST_P(ModelConformance, GradientIsTheSlopeOfTheSummedLoss) {
           << slice.name << "[" << i << "]";
       within[i] = 0.0;
     }
+  }
+}
+
+// With dropout and batch statistics, which are fixed by the same random sequence in every pass.
+TEST_P(ModelConformance, GradientInTrainingIsTheSlopeToo) {
+  const auto workspace = model_->workspace(kBatch);
+  const Batch batch = examples_->batch(0, kBatch);
+  std::vector<float> logit_gradient(kBatch * static_cast<std::size_t>(kClasses));
+  const auto loss_of = [&](std::span<const float> parameters) {
+    Random random(4, Stream::dropout);
+    const auto logits = model_->forward(parameters, batch, *workspace, {.training = true, .random = &random});
+    return softmax_cross_entropy(logits, examples_->labels, kClasses, logit_gradient).loss;
+  };
+  (void)loss_of(parameters_);
+  std::vector<float> gradient(parameters_.size(), std::nanf(""));
+  model_->backward(parameters_, batch, *workspace, logit_gradient, gradient, {});
+  for (const Slice& slice : model_->layout()->slices()) {
+    if (slice.role != Role::trained) continue;
+    const std::span<const float> part(gradient.data() + slice.offset, slice.size);
+    const double length = std::sqrt(std::inner_product(part.begin(), part.end(), part.begin(), 0.0));
+    std::vector<float> moved = parameters_;
+    const auto loss_at = [&](double step) {
+      for (std::size_t i = 0; i < slice.size && length > 0.0; ++i)
+        moved[slice.offset + i] = static_cast<float>(static_cast<double>(parameters_[slice.offset + i]) +
+                                                     step * static_cast<double>(part[i]) / length);
+      return loss_of(moved);
+    };
+    constexpr double kStep = 1e-3;
+    const double slope = (loss_at(kStep) - loss_at(-kStep)) / (2.0 * kStep);
+    EXPECT_NEAR(slope, length, 0.02 * length + 3e-3) << slice.name;
   }
 }
 
@@ -334,7 +361,7 @@ TEST_P(ModelConformance, ObserverSeesLayersAndChangesNothing) {
     EXPECT_NE(model_->layout()->find(layer + ".weight"), nullptr) << layer << " is not a layer with weights";
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, ModelConformance, testing::ValuesIn(ModelRegistry::instance().names()),
+INSTANTIATE_TEST_SUITE_P(Registry, ModelConformance, ::testing::ValuesIn(models_and_variants()),
                          [](const auto& instance) { return instance.param; });
 
 }  // namespace

@@ -130,6 +130,34 @@ TEST(Config, WritingAndReadingBackIsTheSame) {
   EXPECT_THAT(written, HasSubstr("inner:\n  mu: 0.5\n  limit: 7\n"));
 }
 
+struct Steps {
+  std::vector<StepSpec> steps;
+  template <class Visitor>
+  void visit(Visitor& v) {
+    v("steps", steps, "what is done in turn");
+  }
+};
+
+TEST(Config, StepsAreNamesOrOneNameWithSettings) {
+  const auto read = [](const std::string& text) {
+    return read_config<Steps>(ConfigNode::from_text(text, "exp.yaml"));
+  };
+  const Steps config =
+      read("steps:\n  - wash\n  - dry: 30\n  - fold: {twice: true, into: [a, 'b, c'], by: {hand: left}}\n");
+  ASSERT_EQ(config.steps.size(), 3U);
+  EXPECT_EQ(config.steps[0].name, "wash");
+  EXPECT_FALSE(config.steps[0].settings.present());
+  EXPECT_EQ(config.steps[1].settings.text(), "30");
+  EXPECT_EQ(config.steps[1].settings.under("minutes").child("minutes").text(), "30");
+  EXPECT_EQ(config.steps[1].where, "exp.yaml:3:5: steps[1]");
+  const std::string written = write_config(config);
+  EXPECT_EQ(written,
+            "steps: [wash, {dry: 30}, {fold: {twice: true, into: [a, \"b, c\"], by: {hand: left}}}]\n");
+  EXPECT_EQ(write_config(read(written)), written);
+  EXPECT_THROW(read("steps: [{a: 1, b: 2}]"), UserError);
+  EXPECT_THROW(read("steps: [[a]]"), UserError);
+}
+
 TEST(Config, DocsListEveryFieldOnce) {
   const std::vector<FieldDoc> docs = config_docs<Outer>();
   ASSERT_EQ(docs.size(), 7U);

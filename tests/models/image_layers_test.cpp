@@ -13,6 +13,7 @@
 #include "models/layers/conv2d.hpp"
 #include "models/layers/dense.hpp"
 #include "models/layers/dropout.hpp"
+#include "models/layers/max_pool.hpp"
 #include "models/layers/norm.hpp"
 #include "models/layers/residual.hpp"
 #include "models/layers/simple.hpp"
@@ -119,7 +120,7 @@ TEST(ImageLayers, SlopesOfNormalisation) {
 }
 
 TEST(ImageLayers, SlopesOfPoolingDropoutAndResidualBlocks) {
-  Scene({2, 5, 4}, {average_pool(2)}).check_slopes(true);
+  Scene({2, 5, 4}, {average_pool({.kernel = 2})}).check_slopes(true);
   Scene({2, 5, 4}, {global_average_pool()}).check_slopes(true);
   Scene({12}, {dense("fc", {.outputs = 8}), dropout(0.5)}).check_slopes(true);
   const auto conv = [](std::string name, std::int64_t channels, std::int64_t stride) {
@@ -131,6 +132,52 @@ TEST(ImageLayers, SlopesOfPoolingDropoutAndResidualBlocks) {
   Scene({2, 5, 5}, {residual("block", {conv("conv1", 3, 2)},
                              {conv2d("side", {.channels = 3, .kernel = 1, .stride = 2, .bias = false})})})
       .check_slopes(true);
+}
+
+TEST(ImageLayers, SlopesOfWindowsOfEveryKind) {
+  for (const PoolOptions& options : {PoolOptions{.kernel = 3, .stride = 2, .padding = 1},
+                                     {.kernel = 3},
+                                     {.kernel = 2, .stride = 1},
+                                     {.kernel = 3, .stride = 1, .padding = 1},
+                                     {.kernel = 4, .stride = 3, .padding = 2}}) {
+    Scene({2, 5, 7}, {average_pool(options)}).check_slopes(true);
+    Scene({2, 5, 7}, {max_pool(options)}).check_slopes(true);
+  }
+}
+
+TEST(ImageLayers, WindowsByHand) {
+  const std::vector<float> image = {1,  -2, 3,   //
+                                    4,  5,  -6,  //
+                                    -7, 8,  -9};
+  const auto run = [&](const LayerRecipe& layer) {
+    const auto model = sequential(DataSpec{{1, 3, 3}}, {layer});
+    const auto space = model->workspace(1);
+    const auto out = model->forward({}, {.size = 1, .features = image.data()}, *space, {});
+    return std::vector<float>(out.begin(), out.end());
+  };
+  // Windows of 3 with stride 2 and a border of 1 hold the four corners of 2 x 2 pixels.
+  const PoolOptions bordered{.kernel = 3, .stride = 2, .padding = 1};
+  EXPECT_EQ(run(max_pool(bordered)), (std::vector<float>{5, 5, 8, 8}));
+  const std::vector<float> sums = {1 - 2 + 4 + 5, -2 + 3 + 5 - 6, 4 + 5 - 7 + 8, 5 - 6 + 8 - 9};
+  const std::vector<float> means = run(average_pool(bordered));
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(means[i], sums[i] / 9.0F, 1e-6F);
+  EXPECT_EQ(run(max_pool({.kernel = 2, .stride = 1})), (std::vector<float>{5, 5, 8, 8}));
+  EXPECT_EQ(run(max_pool({.kernel = 3})), (std::vector<float>{8}));
+}
+
+TEST(ImageLayers, MaximumOfEqualsIsTheFirstAndNanIsTheLargest) {
+  const float nan = std::nanf("");
+  const std::vector<float> image = {1, 1, 1, 1, nan, 2, 1, 1, 1};
+  const auto model = sequential(DataSpec{{1, 3, 3}}, {max_pool({.kernel = 2, .stride = 1})});
+  const auto space = model->workspace(1);
+  const auto out = model->forward({}, {.size = 1, .features = image.data()}, *space, {});
+  for (const float value : out) EXPECT_TRUE(std::isnan(value));
+  const std::vector<float> even(9, 1.0F);
+  (void)model->forward({}, {.size = 1, .features = even.data()}, *space, {});
+  std::vector<float> gradient(9);
+  model->backward({}, {.size = 1, .features = even.data()}, *space, std::vector<float>{1, 2, 3, 4}, {},
+                  {.input_gradient = gradient});
+  EXPECT_EQ(gradient, (std::vector<float>{1, 2, 0, 3, 4, 0, 0, 0, 0}));
 }
 
 TEST(ImageLayers, NormsOfExamplesUnderGroupNorm) {

@@ -16,17 +16,24 @@ struct FittingModel {
 };
 
 /// The model called `name` for 4 classes on the first that it accepts of a few small forms: flat features,
-/// images, token sequences. What holds at any width is tested small.
-inline FittingModel model_with_data(const std::string& name) {
+/// images, token sequences. What holds at any width is tested small. `settings` in YAML, "" for small ones.
+inline FittingModel model_with_data(const std::string& name, std::string settings = "") {
   static const std::map<std::string, std::string> kSmall = {
-      {"alexnet", "hidden: 24"}, {"resnet", "{depth: 8, norm: group}"}, {"resnet18", "width: 4"}};
-  const auto small = kSmall.find(name);
-  const ConfigNode settings =
-      small == kSmall.end() ? ConfigNode() : ConfigNode::from_text(small->second, "settings");
+      {"alexnet", "hidden: 24"},
+      {"resnet", "{depth: 8, norm: group}"},
+      {"resnet18", "width: 4"},
+      {"sequential",
+       "layers: [{conv2d: {channels: 4, padding: 1, bias: false}}, {group_norm: 2}, relu, "
+       "{residual: [{conv2d: {channels: 4, padding: 1}}]}, relu, {dropout: 0.2}, "
+       "{max_pool: {kernel: 3, stride: 2, padding: 1}}, gelu, {average_pool: {kernel: 2, stride: 1}}, tanh, "
+       "flatten, {dense: 5}, sigmoid, dense]"}};
+  if (const auto small = kSmall.find(name); settings.empty() && small != kSmall.end())
+    settings = small->second;
+  const ConfigNode node = settings.empty() ? ConfigNode() : ConfigNode::from_text(settings, "settings");
   for (const DataSpec& spec : {DataSpec{{9}, 4, 0}, DataSpec{{2, 8, 8}, 4, 0}, DataSpec{{1, 16, 16}, 4, 0},
                                DataSpec{{3, 32, 32}, 4, 0}, DataSpec{{7}, 4, 20}}) {
     try {
-      return {ModelRegistry::instance().find(name, "model").make(settings, spec), spec};
+      return {ModelRegistry::instance().find(name, "model").make(node, spec), spec};
     } catch (const UserError&) {
       // Not this form; another is tried.
     }

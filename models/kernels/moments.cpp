@@ -16,7 +16,8 @@ using Vector = simd::Floats<kLanes>;
 FEDLOOM_ALWAYS_INLINE float total_of(const Vector& partial) {
   const simd::Floats<16> by16 =
       __builtin_shufflevector(partial, partial, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) +
-      __builtin_shufflevector(partial, partial, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
+      __builtin_shufflevector(partial, partial, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
+                              31);
   const simd::Floats<8> by8 = __builtin_shufflevector(by16, by16, 0, 1, 2, 3, 4, 5, 6, 7) +
                               __builtin_shufflevector(by16, by16, 8, 9, 10, 11, 12, 13, 14, 15);
   const simd::Floats<4> by4 =

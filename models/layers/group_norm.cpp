@@ -62,7 +62,7 @@ class GroupNorm final : public Layer {
     const std::size_t M = channels_ / groups_;
     const float* w = pass.parameters + weight_.offset;
     const auto* moments = reinterpret_cast<const float*>(storage.kept);  // NOLINT: kept memory is untyped
-    float* dw = storage.scratch;  // of one example
+    float* dw = storage.scratch;                                         // of one example
     float* db = dw + channels_;
     clear(pass);
     for (std::size_t example = 0; example < pass.batch.size; ++example) {

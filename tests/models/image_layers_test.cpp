@@ -229,8 +229,8 @@ TEST(ImageLayers, NormsOfExamplesUnderBatchStatisticsAreRefused) {
                UserError);
 }
 
-// What is frozen gets no gradient (the model clears those slices first, so a layer that wrote would show), and
-// the others' are as before, also below what is frozen.
+// What is frozen gets no gradient (the model clears those slices first, so a layer that wrote would show),
+// and the others' are as before, also below what is frozen.
 TEST(ImageLayers, FrozenSlicesGetNoGradientAndChangeNoOther) {
   for (const LayerRecipe& norm : {group_norm("norm", 2, true), batch_norm("norm", {.relu = true})}) {
     Scene all({4, 5, 5}, assorted(norm));

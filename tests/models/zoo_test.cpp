@@ -54,6 +54,25 @@ TEST(Zoo, ParameterCountsOfThePaper) {
             48U * 64 + 576 * 128 + 512 * 256 + 1024 * 2048 + 2048 * 2048 + 2048 * 10);
 }
 
+TEST(Zoo, ReducedResnet18OfContinualLearning) {
+  const DataSpec cifar{{3, 32, 32}, 10, 0};
+  const auto bare = make("resnet18", cifar);
+  // Stem 27 x 20. Stages of widths w: first convolution, three more of 9 w^2, and a 1x1 shortcut where it
+  // widens; 160 maps of 2 x 2 pixels reach the head.
+  EXPECT_EQ(bare->layout()->size(), 27U * 20 + 4 * 9 * 20 * 20 + (9 * 20 * 40 + 3 * 9 * 40 * 40 + 20 * 40) +
+                                        (9 * 40 * 80 + 3 * 9 * 80 * 80 + 40 * 80) +
+                                        (9 * 80 * 160 + 3 * 9 * 160 * 160 + 80 * 160) + 640 * 10);
+  EXPECT_EQ(bare->layout()->size(), 1096540U);
+  // 1 stem, 16 in blocks, 3 shortcuts: the 20 tensors that subspace methods protect; and the head.
+  EXPECT_EQ(bare->layout()->slices().size(), 21U);
+  EXPECT_EQ(bare->layout()->at("layer2.0.shortcut.0.weight").shape,
+            (std::vector<std::int64_t>{40, 20, 1, 1}));
+  // mini-ImageNet: 84 pixels, halved four times to 6 and pooled to 3, are 2304 inputs of the head.
+  const auto wide = make("resnet18", {{3, 84, 84}, 5, 0}, "{width: 32, stem_stride: 2, norm: batch_stats}");
+  EXPECT_EQ(wide->layout()->at("linear.weight").shape, (std::vector<std::int64_t>{5, 2304}));
+  EXPECT_EQ(wide->layout()->count(Role::statistic), 0U);
+}
+
 TEST(Zoo, ResnetsRefuseDepthsAndGroupsThatDoNotExist) {
   const DataSpec cifar{{3, 32, 32}, 10, 0};
   EXPECT_THAT(refusal("resnet", cifar, "depth: 21"), HasSubstr("the nearest are 20 and 26"));

@@ -12,11 +12,12 @@ namespace fedloom {
 
 namespace {
 
-constexpr std::array<std::pair<const char*, Initializer>, 4> kNames{{
+constexpr std::array<std::pair<const char*, Initializer>, 5> kNames{{
     {"zeros", Initializer::zeros},
     {"glorot_uniform", Initializer::glorot_uniform},
     {"he_normal", Initializer::he_normal},
     {"fan_in_uniform", Initializer::fan_in_uniform},
+    {"truncated_normal", Initializer::truncated_normal},
 }};
 
 void fill_uniform(std::span<float> values, double limit, Random& random) {
@@ -24,6 +25,15 @@ void fill_uniform(std::span<float> values, double limit, Random& random) {
 }
 
 }  // namespace
+
+void truncated_normal(std::span<float> values, Random& random) {
+  constexpr double kDeviation = 0.02;
+  for (float& value : values) {
+    double draw = random.normal();
+    while (std::abs(draw) > 2.0) draw = random.normal();
+    value = static_cast<float>(draw * kDeviation);
+  }
+}
 
 Bounds initializer_names() {
   std::vector<std::string> names;
@@ -54,6 +64,7 @@ void initialize(Initializer how, Fans fans, std::span<float> weights, std::span<
       fill_uniform(weights, 1.0 / std::sqrt(in), random);
       fill_uniform(biases, 1.0 / std::sqrt(in), random);
       return;
+    case Initializer::truncated_normal: truncated_normal(weights, random); return;
   }
 }
 

@@ -17,12 +17,16 @@ enum class Initializer {
   glorot_uniform,  // weights U(-a, a), a = sqrt(6 / (fan_in + fan_out)); biases 0. Glorot and Bengio 2010
   he_normal,       // weights N(0, 2 / fan_in); biases 0. He et al. 2015
   fan_in_uniform,  // weights and biases U(-a, a), a = 1 / sqrt(fan_in): PyTorch's default
+  truncated_normal,  // weights N(0, 0.02^2) cut at two deviations, biases 0: transformers. Dosovitskiy et al. 2021
 };
 
 /// Allowed names, for a config field.
 Bounds initializer_names();
 /// The initializer called `name`; another name is a programmer error (the config was checked).
 Initializer initializer(const std::string& name);
+
+/// Fills with N(0, 0.02^2) cut at two deviations: tokens, positions and matrices of transformers.
+void truncated_normal(std::span<float> values, Random& random);
 
 struct Fans {
   std::size_t in;

@@ -92,7 +92,7 @@ void LowRank::forward(const ForwardPass& pass, std::size_t rows, Rows x, float* 
 }
 
 void LowRank::backward(const BackwardPass& pass, std::size_t positions, Rows x, Rows dy, float* dx,
-                       std::size_t dx_stride, const LayerStorage& storage) const {
+                       std::size_t dx_stride, const LayerStorage& storage, bool accumulate) const {
   const std::size_t rows = pass.batch.size * positions;
   const auto* h = reinterpret_cast<const float*>(storage.kept);  // NOLINT: kept memory is untyped
   float* dh = storage.scratch;
@@ -107,9 +107,9 @@ void LowRank::backward(const BackwardPass& pass, std::size_t positions, Rows x, 
   scale(dh, rows * rank_, scale_);
   if (pass.gradient != nullptr) {
     gemm({outputs_, rank_, rows, transposed(dy.data, dy.stride), plain(h, rank_), pass.gradient + b_.offset,
-          rank_});
+          rank_, accumulate});
     gemm({rank_, inputs_, rows, transposed(dh, rank_), plain(x.data, x.stride), pass.gradient + a_.offset,
-          inputs_});
+          inputs_, accumulate});
   }
   if (pass.square_norms != nullptr)
     for (std::size_t i = 0; i < pass.batch.size; ++i) {

@@ -30,7 +30,8 @@ struct Variant {
   std::string settings;
 };
 const std::map<std::string, Variant> kVariants = {
-    {"resnet_with_batch_norm", {"resnet", "{depth: 8, norm: batch}"}}};
+    {"resnet_with_batch_norm", {"resnet", "{depth: 8, norm: batch}"}},
+    {"vit_with_mean", {"vit", "{dim: 12, depth: 1, heads: 2, pool: mean, dropout: 0.2}"}}};
 
 std::vector<std::string> models_and_variants() {
   std::vector<std::string> names = ModelRegistry::instance().names();
@@ -50,6 +51,10 @@ struct Examples {
       mask.assign(count * width, 1);
       for (std::int32_t& token : tokens)
         token = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(spec.vocabulary)));
+      // Every example but the first ends in padding.
+      for (std::size_t i = 0; i < count; ++i)
+        for (std::size_t padded = width - i % (width - 1); padded < width; ++padded)
+          tokens[i * width + padded] = mask[i * width + padded] = 0;
     } else {
       features.resize(count * width);
       for (float& value : features) value = static_cast<float>(random.normal());

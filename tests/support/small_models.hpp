@@ -20,8 +20,12 @@ struct FittingModel {
 inline FittingModel model_with_data(const std::string& name, std::string settings = "") {
   static const std::map<std::string, std::string> kSmall = {
       {"alexnet", "hidden: 24"},
+      {"char_lstm", "{embedding: 5, hidden: 12}"},
+      {"mlp_mixer", "{dim: 12, depth: 2, token_hidden: 6, channel_hidden: 20}"},
       {"resnet", "{depth: 8, norm: group}"},
       {"resnet18", "width: 4"},
+      {"text_transformer", "{dim: 12, depth: 2, heads: 2}"},
+      {"vit", "{dim: 24, depth: 2, heads: 3}"},
       {"sequential",
        "layers: [{conv2d: {channels: 4, padding: 1, bias: false}}, {group_norm: 2}, relu, "
        "{residual: [{conv2d: {channels: 4, padding: 1}}]}, relu, {dropout: 0.2}, "

@@ -14,10 +14,11 @@ namespace fedloom {
 /// fan_in and fan_out are the numbers of values that one output is made of and that one input goes into.
 enum class Initializer {
   zeros,
-  glorot_uniform,  // weights U(-a, a), a = sqrt(6 / (fan_in + fan_out)); biases 0. Glorot and Bengio 2010
-  he_normal,       // weights N(0, 2 / fan_in); biases 0. He et al. 2015
-  fan_in_uniform,  // weights and biases U(-a, a), a = 1 / sqrt(fan_in): PyTorch's default
-  truncated_normal,  // weights N(0, 0.02^2) cut at two deviations, biases 0: transformers. Dosovitskiy et al. 2021
+  glorot_uniform,    // weights U(-a, a), a = sqrt(6 / (fan_in + fan_out)); biases 0. Glorot and Bengio 2010
+  he_normal,         // weights N(0, 2 / fan_in); biases 0. He et al. 2015
+  fan_in_uniform,    // weights and biases U(-a, a), a = 1 / sqrt(fan_in): PyTorch's default
+  truncated_normal,  // weights N(0, 0.02^2) cut at two deviations, biases 0: transformers. Dosovitskiy et al.
+                     // 2021
 };
 
 /// Allowed names, for a config field.

@@ -35,8 +35,8 @@ class LowRank {
   /// y += scale (x A^T) B^T for `rows` rows; keeps x A^T and, with dropout in training, its mask.
   void forward(const ForwardPass& pass, std::size_t rows, Rows x, float* y, std::size_t y_stride,
                const LayerStorage& storage) const;
-  /// Writes dA and dB (adds to them when `accumulate`), adds example norms, and dx += scale (dy B) A unless dx
-  /// is nullptr. After forward on the same storage; rows = examples x positions.
+  /// Writes dA and dB (adds to them when `accumulate`), adds example norms, and dx += scale (dy B) A unless
+  /// dx is nullptr. After forward on the same storage; rows = examples x positions.
   void backward(const BackwardPass& pass, std::size_t positions, Rows x, Rows dy, float* dx,
                 std::size_t dx_stride, const LayerStorage& storage, bool accumulate = false) const;
   double forward_flops() const;  // of one row

@@ -118,7 +118,8 @@ namespace {
 
 class ScaleShiftLayer final : public Layer {
  public:
-  ScaleShiftLayer(const std::string& name, const Shape& shape, ParameterPlan& plan) : Layer(name, shape, shape) {
+  ScaleShiftLayer(const std::string& name, const Shape& shape, ParameterPlan& plan)
+      : Layer(name, shape, shape) {
     if (!plan.adaptation().targets_layer(Adaptation::Method::ssf, name)) return;
     const bool image = shape.size() == 3;
     const auto features = static_cast<std::size_t>(image ? shape[0] : shape.back());
@@ -173,13 +174,14 @@ void merge_ssf(const Layout& layout, std::span<float> parameters, bool take_out)
     const Slice& weight = layout.at(name + ".weight");
     const Slice* bias = layout.find(name + ".bias");
     if (bias == nullptr)
-      throw user_error("the scale and shift of '{}' cannot be merged: the layer has no bias to take the shift",
-                       name);
+      throw user_error(
+          "the scale and shift of '{}' cannot be merged: the layer has no bias to take the shift", name);
     const float* scale = parameters.data() + scales.offset;
     const float* shift = parameters.data() + layout.at(name + std::string(kShift)).offset;
     const std::size_t width = weight.size / scales.size;
     for (std::size_t o = 0; o < scales.size; ++o) {
-      FEDLOOM_CHECK(!take_out || scale[o] != 0.0F, "scale {} of '{}' is zero and cannot be taken out", o, name);
+      FEDLOOM_CHECK(!take_out || scale[o] != 0.0F, "scale {} of '{}' is zero and cannot be taken out", o,
+                    name);
       const float factor = take_out ? 1.0F / scale[o] : scale[o];
       float* w = parameters.data() + weight.offset + o * width;
       for (std::size_t i = 0; i < width; ++i) w[i] *= factor;

@@ -1,5 +1,6 @@
-// The Gaussian error linear unit x Phi(x), Phi the normal distribution function, with its derivative: both share
-// one exponential. D. Hendrycks, K. Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415, 2016.
+// The Gaussian error linear unit x Phi(x), Phi the normal distribution function, with its derivative: both
+// share one exponential. D. Hendrycks, K. Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415,
+// 2016.
 #pragma once
 
 #include <cstddef>

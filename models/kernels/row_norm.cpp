@@ -23,8 +23,8 @@ FEDLOOM_ALWAYS_INLINE float total(const Vector& lanes) {
 }  // namespace
 
 FEDLOOM_SIMD_CLONES
-void normalize_rows(const NormRows& rows, const float* x, const float* scale, const float* shift, float epsilon,
-                    float* y, float* moments) {
+void normalize_rows(const NormRows& rows, const float* x, const float* scale, const float* shift,
+                    float epsilon, float* y, float* moments) {
   const std::size_t D = rows.width;
   const std::size_t whole = D / kLanes * kLanes;
   const float share = 1.0F / static_cast<float>(D);
@@ -87,7 +87,8 @@ void normalize_rows_backward(const NormRows& rows, const float* x, const float* 
     product *= share;
 
     float* __restrict dx = gradients.x + row * D;
-    for (std::size_t i = 0; i < D; ++i) dx[i] = rstd * (dy[i] * scale[i] - sum - (x[i] - mean) * rstd * product);
+    for (std::size_t i = 0; i < D; ++i)
+      dx[i] = rstd * (dy[i] * scale[i] - sum - (x[i] - mean) * rstd * product);
   }
 }
 

@@ -10,10 +10,10 @@ struct NormRows {
   std::size_t width;
 };
 
-/// y := (x - mean) * rstd * scale + shift for each row, rstd = 1 / sqrt(variance + epsilon), variance over all
-/// `width` values. moments (count, 2) := mean and rstd. y may be x.
-void normalize_rows(const NormRows& rows, const float* x, const float* scale, const float* shift, float epsilon,
-                    float* y, float* moments);
+/// y := (x - mean) * rstd * scale + shift for each row, rstd = 1 / sqrt(variance + epsilon), variance over
+/// all `width` values. moments (count, 2) := mean and rstd. y may be x.
+void normalize_rows(const NormRows& rows, const float* x, const float* scale, const float* shift,
+                    float epsilon, float* y, float* moments);
 
 /// Where a backward pass writes; nullptr where nothing is wanted.
 struct NormGradients {

@@ -10,7 +10,8 @@ void transpose(std::size_t rows, std::size_t columns, const float* __restrict fr
   for (std::size_t r = 0; r < rows; r += kTile)
     for (std::size_t c = 0; c < columns; c += kTile)
       for (std::size_t i = r; i < std::min(r + kTile, rows); ++i)
-        for (std::size_t j = c; j < std::min(c + kTile, columns); ++j) to[j * rows + i] = from[i * columns + j];
+        for (std::size_t j = c; j < std::min(c + kTile, columns); ++j)
+          to[j * rows + i] = from[i * columns + j];
 }
 
 }  // namespace fedloom

@@ -1,5 +1,6 @@
-// Elementary functions on vectors of floats, for kernels of activations, softmax and recurrent gates. Own minimax
-// fits (Lawson's iteration on a dense grid); the errors stated were measured against double precision. NaN stays NaN.
+// Elementary functions on vectors of floats, for kernels of activations, softmax and recurrent gates. Own
+// minimax fits (Lawson's iteration on a dense grid); the errors stated were measured against double
+// precision. NaN stays NaN.
 #pragma once
 
 #include "models/vectors.hpp"
@@ -60,8 +61,9 @@ FEDLOOM_ALWAYS_INLINE Floats<Lanes> tanh(const Floats<Lanes>& x) {
   return magnitude<Lanes>(x) < 0.625F ? near_zero : far;
 }
 
-/// The normal distribution at x: its density and its integral from -infinity, absolute errors below 1e-7. With t =
-/// 1 / (1 + 0.3 |x|) the integral of the tail is exp(-x^2 / 2) times a polynomial in t, so both share one exp.
+/// The normal distribution at x: its density and its integral from -infinity, absolute errors below 1e-7.
+/// With t = 1 / (1 + 0.3 |x|) the integral of the tail is exp(-x^2 / 2) times a polynomial in t, so both
+/// share one exp.
 template <int Lanes>
 struct Normal {
   Floats<Lanes> density;

@@ -1,7 +1,9 @@
-// Legend: B examples of T positions and D features, worked on in blocks of E examples; Q positions that ask (T, or
-// 1); x (E T, D), n = norm(x), q (E Q, D), k and v (E T, D), o (E Q, D), y (E Q, D); d* is the gradient of *.
+// Legend: B examples of T positions and D features, worked on in blocks of E examples; Q positions that ask
+// (T, or 1); x (E T, D), n = norm(x), q (E Q, D), k and v (E T, D), o (E Q, D), y (E Q, D); d* is the
+// gradient of *.
 //   q, k, v = n Wq^T + bq, ...;   o = heads of softmax(q k^T / sqrt W) v;   y = x + o Wp^T + bp
-// Kept: moments of the norm, q, k, v, the attention weights, and o where its product is trained; n is made again.
+// Kept: moments of the norm, q, k, v, the attention weights, and o where its product is trained; n is made
+// again.
 #include "models/layers/attention.hpp"
 
 #include <algorithm>
@@ -37,7 +39,8 @@ class Attention final : public Layer {
               .keys = static_cast<std::size_t>(input[0])},
         features_(static_cast<std::size_t>(input[1])),
         block_(std::max<std::size_t>(1, kBlockRows / form_.keys)),
-        parts_{LinearPart{name + ".query", features_, features_}, LinearPart{name + ".key", features_, features_},
+        parts_{LinearPart{name + ".query", features_, features_},
+               LinearPart{name + ".key", features_, features_},
                LinearPart{name + ".value", features_, features_}},
         proj_(name + ".proj", features_, features_) {
     if (!options.norm.empty()) norm_.emplace(options.norm, features_, plan);
@@ -72,7 +75,8 @@ class Attention final : public Layer {
            4.0 * Q * T * static_cast<double>(features_);
   }
 
-  void forward(const ForwardPass& pass, const float* x, float* y, const LayerStorage& storage) const override {
+  void forward(const ForwardPass& pass, const float* x, float* y,
+               const LayerStorage& storage) const override {
     for (std::size_t first = 0; first < pass.batch.size; first += block_) {
       const Memory memory = block_memory(storage, first);
       const std::size_t count = std::min(block_, pass.batch.size - first);
@@ -135,7 +139,8 @@ class Attention final : public Layer {
     memory.weights = kept.take<float>(capacity * form_.weights());
     if (proj_.needs_input()) memory.mixed = kept.take<float>(asks * D);
     for (std::size_t i = 0; i < parts_.size(); ++i)
-      memory.parts[i] = part(i == kQuery ? parts_[i].needs(asks, form_.queries) : parts_[i].needs(rows, form_.keys));
+      memory.parts[i] =
+          part(i == kQuery ? parts_[i].needs(asks, form_.queries) : parts_[i].needs(rows, form_.keys));
     memory.proj = part(proj_.needs(asks, form_.queries));
     if (options_.dropout > 0.0) memory.mask = kept.take<std::uint8_t>(asks * D);
 
@@ -176,12 +181,15 @@ class Attention final : public Layer {
   };
   Slot slot(std::size_t role, const Products& at, std::size_t count, const float* n) const {
     if (role == kQuery)
-      return {at.query, at.query_stride, count * form_.queries,
+      return {at.query,
+              at.query_stride,
+              count * form_.queries,
               {n, options_.first_only ? form_.keys * features_ : features_}};
     return {role == kKey ? at.key : at.value, at.stride, count * form_.keys, {n, features_}};
   }
 
-  LinearPart::Block part_block(const Memory& memory, std::size_t role, std::size_t rows, bool accumulate) const {
+  LinearPart::Block part_block(const Memory& memory, std::size_t role, std::size_t rows,
+                               bool accumulate) const {
     return {rows, {memory.parts[role], memory.own, block_}, accumulate};
   }
 
@@ -233,7 +241,8 @@ void Attention::forward_block(const ForwardPass& pass, std::size_t first, std::s
     const Slot part = slot(i, at, count, n);
     parts_[i].observe(pass, part.rows, part.input);
   }
-  // The three weights, and their biases, lie one after the other: one product for those that see the same rows.
+  // The three weights, and their biases, lie one after the other: one product for those that see the same
+  // rows.
   const float* weights = pass.parameters + parts_[kQuery].weight().offset;
   const float* biases = pass.parameters + parts_[kQuery].bias().offset;
   if (options_.first_only) {
@@ -252,7 +261,9 @@ void Attention::forward_block(const ForwardPass& pass, std::size_t first, std::s
   for (std::size_t e = 0; e < count; ++e) {
     if (e == 0 || pass.batch.mask != nullptr) mark_real(pass.batch, first + e, memory.real);
     const std::size_t key_row = e * form_.keys * at.stride;
-    attend(form_, {at.query + e * form_.queries * at.query_stride, at.query_stride, at.key + key_row, at.value + key_row, at.stride},
+    attend(form_,
+           {at.query + e * form_.queries * at.query_stride, at.query_stride, at.key + key_row,
+            at.value + key_row, at.stride},
            memory.real, memory.weights + e * form_.weights(), memory.mixed + e * form_.queries * D, D);
   }
 
@@ -271,8 +282,8 @@ void Attention::forward_block(const ForwardPass& pass, std::size_t first, std::s
   if (options_.residual) add_scaled(y, branch, 1.0F, asks * D);
 }
 
-void Attention::backward_block(const BackwardPass& pass, bool accumulate, const float* x, float* dy, float* dx,
-                               const Memory& memory) const {
+void Attention::backward_block(const BackwardPass& pass, bool accumulate, const float* x, float* dy,
+                               float* dx, const Memory& memory) const {
   const std::size_t D = features_;
   const std::size_t count = pass.batch.size;
   const std::size_t rows = count * form_.keys;
@@ -304,13 +315,12 @@ void Attention::backward_block(const BackwardPass& pass, bool accumulate, const 
   for (std::size_t e = 0; e < count; ++e) {
     const std::size_t key_row = e * form_.keys * at.stride;
     const std::size_t query_row = e * form_.queries * at.query_stride;
-    attend_backward(form_,
-                    {at.query + query_row, at.query_stride, at.key + key_row, at.value + key_row, at.stride},
-                    memory.weights + e * form_.weights(), memory.d_mixed + e * form_.queries * D, D,
-                    {wanted(kQuery) ? d.query + query_row : nullptr, d.query_stride,
-                     wanted(kKey) ? d.key + key_row : nullptr, wanted(kValue) ? d.value + key_row : nullptr,
-                     d.stride},
-                    memory.d_weights);
+    attend_backward(
+        form_, {at.query + query_row, at.query_stride, at.key + key_row, at.value + key_row, at.stride},
+        memory.weights + e * form_.weights(), memory.d_mixed + e * form_.queries * D, D,
+        {wanted(kQuery) ? d.query + query_row : nullptr, d.query_stride,
+         wanted(kKey) ? d.key + key_row : nullptr, wanted(kValue) ? d.value + key_row : nullptr, d.stride},
+        memory.d_weights);
   }
   float* dn = nullptr;
   if (wants_input) dn = norm_ ? memory.d_normed : dx;
@@ -324,15 +334,15 @@ void Attention::backward_block(const BackwardPass& pass, bool accumulate, const 
     for (std::size_t row = 0; row < asks; ++row) add_scaled(dx + row * step, dy + row * D, 1.0F, D);
 }
 
-void Attention::backward_products(const BackwardPass& pass, bool accumulate, const float* n, const Products& d,
-                                  float* dn, const Memory& memory) const {
+void Attention::backward_products(const BackwardPass& pass, bool accumulate, const float* n,
+                                  const Products& d, float* dn, const Memory& memory) const {
   const std::size_t D = features_;
   const std::size_t count = pass.batch.size;
   const std::size_t rows = count * form_.keys;
   const std::size_t asks = count * form_.queries;
-  const bool together = !options_.first_only && std::all_of(parts_.begin(), parts_.end(), [](const LinearPart& p) {
-    return p.weight().trained;
-  });
+  const bool together =
+      !options_.first_only &&
+      std::all_of(parts_.begin(), parts_.end(), [](const LinearPart& p) { return p.weight().trained; });
   const std::size_t weights = parts_[kQuery].weight().offset;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     const Slot part = slot(i, d, count, n);
@@ -344,9 +354,8 @@ void Attention::backward_products(const BackwardPass& pass, bool accumulate, con
     gemm({3 * D, D, rows, transposed(d.query, 3 * D), plain(n, D), pass.gradient + weights, D, accumulate});
   if (together && pass.square_norms != nullptr)
     for (std::size_t e = 0; e < count; ++e)
-      pass.square_norms[e] +=
-          outer_square_norm({form_.keys, D, 3 * D}, n + e * form_.keys * D, D,
-                            d.query + e * form_.keys * 3 * D, 3 * D, memory.own);
+      pass.square_norms[e] += outer_square_norm({form_.keys, D, 3 * D}, n + e * form_.keys * D, D,
+                                                d.query + e * form_.keys * 3 * D, 3 * D, memory.own);
   if (dn != nullptr && options_.first_only) {
     gemm({rows, D, 2 * D, plain(d.key, 2 * D), plain(pass.parameters + weights + D * D, D), dn, D});
     gemm({asks, D, D, plain(d.query, D), plain(pass.parameters + weights, D), dn, form_.keys * D, true});
@@ -369,8 +378,8 @@ LayerRecipe attention(std::string name, AttentionOptions options) {
       throw user_error("attention '{}' works on sequences (positions, features), found {}", name,
                        to_string(input));
     if (input[1] % options.heads != 0)
-      throw user_error("attention '{}' has {} heads, which do not divide its {} features", name, options.heads,
-                       input[1]);
+      throw user_error("attention '{}' has {} heads, which do not divide its {} features", name,
+                       options.heads, input[1]);
     return std::make_unique<Attention>(name, input, options, plan);
   };
 }

@@ -19,10 +19,10 @@ struct AttentionOptions {
   bool first_only = false;
 };
 
-/// (T, D) to (T, D). Slices NAME.query.weight, NAME.key.weight, NAME.value.weight (D, D), the three biases (D),
-/// then NAME.proj.weight (D, D) and NAME.proj.bias (D); adapters may target NAME.query, NAME.key, NAME.value and
-/// NAME.proj. Positions whose mask is 0 are no keys. Weights start from N(0, 0.02) cut at two deviations. Throws
-/// UserError when the heads do not divide the features.
+/// (T, D) to (T, D). Slices NAME.query.weight, NAME.key.weight, NAME.value.weight (D, D), the three biases
+/// (D), then NAME.proj.weight (D, D) and NAME.proj.bias (D); adapters may target NAME.query, NAME.key,
+/// NAME.value and NAME.proj. Positions whose mask is 0 are no keys. Weights start from N(0, 0.02) cut at two
+/// deviations. Throws UserError when the heads do not divide the features.
 LayerRecipe attention(std::string name, AttentionOptions options);
 
 }  // namespace fedloom

@@ -53,7 +53,8 @@ FEDLOOM_SIMD_CLONES
 void softmax_rows_backward(std::size_t count, std::size_t row, float scale, const float* p, float* dp) {
   for (std::size_t r = 0; r < count; ++r, p += row, dp += row) {
     Vector sums{};
-    for (std::size_t i = 0; i < row; i += kLanes) sums += simd::load<Vector>(p + i) * simd::load<Vector>(dp + i);
+    for (std::size_t i = 0; i < row; i += kLanes)
+      sums += simd::load<Vector>(p + i) * simd::load<Vector>(dp + i);
     const float mean = total(sums);
     for (std::size_t i = 0; i < row; i += kLanes)
       simd::store(dp + i, simd::load<Vector>(p + i) * (simd::load<Vector>(dp + i) - mean) * scale);
@@ -71,15 +72,16 @@ void attend(const AttentionForm& form, const AttentionInput& input, const std::i
   for (std::size_t head = 0; head < H; ++head) {
     const std::size_t at = head * W;
     float* p = weights + head * Q * row;
-    gemm({Q, T, W, plain(input.query + at, input.query_stride), transposed(input.key + at, input.stride), p, row});
+    gemm({Q, T, W, plain(input.query + at, input.query_stride), transposed(input.key + at, input.stride), p,
+          row});
     softmax_rows(Q, row, scale_of(form), real, p);
     gemm({Q, W, T, plain(p, row), plain(input.value + at, input.stride), output + at, output_stride});
   }
 }
 
 void attend_backward(const AttentionForm& form, const AttentionInput& input, const float* weights,
-                     const float* output_gradient, std::size_t output_stride, const AttentionGradient& gradient,
-                     float* scratch) {
+                     const float* output_gradient, std::size_t output_stride,
+                     const AttentionGradient& gradient, float* scratch) {
   const auto [H, W, Q, T] = form;
   const std::size_t row = form.row();
   for (std::size_t head = 0; head < H; ++head) {

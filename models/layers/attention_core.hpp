@@ -1,5 +1,6 @@
 // Scaled dot-product attention of one example, head by head, between the products that make queries, keys and
-// values and the one that mixes heads. A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, equation 1.
+// values and the one that mixes heads. A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017,
+// equation 1.
 #pragma once
 
 #include <cstddef>
@@ -35,14 +36,15 @@ struct AttentionGradient {
   std::size_t stride;
 };
 
-/// weights (H, Q, row) := softmax over keys of query . key / sqrt(W), only over keys whose `real` (row) is -1, the
-/// others being 0; output (Q, H W) := the values so weighted. Without any real key all weights are zero.
+/// weights (H, Q, row) := softmax over keys of query . key / sqrt(W), only over keys whose `real` (row) is
+/// -1, the others being 0; output (Q, H W) := the values so weighted. Without any real key all weights are
+/// zero.
 void attend(const AttentionForm& form, const AttentionInput& input, const std::int32_t* real, float* weights,
             float* output, std::size_t output_stride);
 
 /// Gradients of attend. `scratch` has Q row floats, of which those beyond T in each row are zero.
 void attend_backward(const AttentionForm& form, const AttentionInput& input, const float* weights,
-                     const float* output_gradient, std::size_t output_stride, const AttentionGradient& gradient,
-                     float* scratch);
+                     const float* output_gradient, std::size_t output_stride,
+                     const AttentionGradient& gradient, float* scratch);
 
 }  // namespace fedloom

@@ -1,5 +1,5 @@
-// Dropout at the end of a branch, before it is added to what runs around it. N. Srivastava et al., "Dropout: A
-// Simple Way to Prevent Neural Networks from Overfitting", JMLR 2014.
+// Dropout at the end of a branch, before it is added to what runs around it. N. Srivastava et al., "Dropout:
+// A Simple Way to Prevent Neural Networks from Overfitting", JMLR 2014.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,8 @@
 
 namespace fedloom {
 
-/// values := values / (1 - rate) where kept, 0 elsewhere; mask (n) := 1 where kept, in draws of one 32-bit number.
+/// values := values / (1 - rate) where kept, 0 elsewhere; mask (n) := 1 where kept, in draws of one 32-bit
+/// number.
 inline void drop(const ForwardPass& pass, float rate, std::size_t n, float* values, std::uint8_t* mask) {
   FEDLOOM_CHECK(pass.options.random != nullptr, "dropout at a rate of {} needs a random sequence", rate);
   constexpr double kRange = 4294967296.0;

@@ -1,5 +1,5 @@
-// Legend: blocks of R rows of I features (of one position, or of T positions across them), H hidden; x (R, I),
-// n = norm(x), h and a (R, H), y (R, I); d* is the gradient of *.
+// Legend: blocks of R rows of I features (of one position, or of T positions across them), H hidden; x (R,
+// I), n = norm(x), h and a (R, H), y (R, I); d* is the gradient of *.
 //   h = n W1^T + b1;   a = gelu(h);   y = x + a W2^T + b2;   dh = (dy W2) gelu'(h)
 // Kept: moments of the norm, gelu'(h), and a where its product is trained; n is made again.
 #include "models/layers/feed_forward.hpp"
@@ -62,7 +62,8 @@ class FeedForward final : public Layer {
     return static_cast<double>(rows_) * (first_.forward_flops() + second_.forward_flops());
   }
 
-  void forward(const ForwardPass& pass, const float* x, float* y, const LayerStorage& storage) const override {
+  void forward(const ForwardPass& pass, const float* x, float* y,
+               const LayerStorage& storage) const override {
     for (std::size_t first = 0; first < pass.batch.size; first += block_)
       forward_block(pass, std::min(block_, pass.batch.size - first), x + first * input_width(),
                     y + first * input_width(), block_memory(storage, first));
@@ -199,8 +200,8 @@ void FeedForward::forward_block(const ForwardPass& pass, std::size_t count, cons
   if (options_.residual) add_scaled(y, x, 1.0F, size);
 }
 
-void FeedForward::backward_block(const BackwardPass& pass, bool accumulate, const float* x, float* dy, float* dx,
-                                 const Memory& memory) const {
+void FeedForward::backward_block(const BackwardPass& pass, bool accumulate, const float* x, float* dy,
+                                 float* dx, const Memory& memory) const {
   const std::size_t count = pass.batch.size;
   const std::size_t rows = count * rows_;
   const std::size_t size = count * input_width();
@@ -216,8 +217,8 @@ void FeedForward::backward_block(const BackwardPass& pass, bool accumulate, cons
       std::copy_n(dy, size, branch);
   }
   if (drops(pass.training)) drop_again(static_cast<float>(options_.dropout), size, memory.mask, branch);
-  second_.backward(pass, {rows, {memory.second, memory.own, block_}, accumulate}, {memory.hidden, H}, branch, I,
-                   deeper ? memory.d_hidden : nullptr);
+  second_.backward(pass, {rows, {memory.second, memory.own, block_}, accumulate}, {memory.hidden, H}, branch,
+                   I, deeper ? memory.d_hidden : nullptr);
   if (!deeper) return;
   multiply(memory.d_hidden, memory.slope, rows * H);
 

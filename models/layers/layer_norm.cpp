@@ -44,26 +44,27 @@ float* NormPart::ssf_kept(const LinearPart::Block& block) const {
   return reinterpret_cast<float*>(block.storage.kept + aligned_bytes(2 * block.rows * sizeof(float)));
 }
 
-void NormPart::forward(const ForwardPass& pass, const LinearPart::Block& block, const float* x, float* y) const {
+void NormPart::forward(const ForwardPass& pass, const LinearPart::Block& block, const float* x,
+                       float* y) const {
   normalize_rows({block.rows, features_}, x, pass.parameters + scale_.offset, pass.parameters + shift_.offset,
                  kEpsilon, y, moments(block));
   if (ssf_) ssf_->forward(pass, block.rows, y, features_, ssf_kept(block));
 }
 
-void NormPart::repeat(const float* parameters, const LinearPart::Block& block, const float* x, float* y) const {
+void NormPart::repeat(const float* parameters, const LinearPart::Block& block, const float* x,
+                      float* y) const {
   if (ssf_)
     ssf_->apply_rows(parameters, block.rows, ssf_kept(block), features_, y);
   else
-    normalize_rows({block.rows, features_}, x, parameters + scale_.offset, parameters + shift_.offset, kEpsilon,
-                   y, moments(block));
+    normalize_rows({block.rows, features_}, x, parameters + scale_.offset, parameters + shift_.offset,
+                   kEpsilon, y, moments(block));
 }
 
 void NormPart::backward(const BackwardPass& pass, const LinearPart::Block& block, const float* x, float* dy,
                         float* dx) const {
   const std::size_t T = block.rows / pass.batch.size;
   const float* scale = pass.parameters + scale_.offset;
-  if (ssf_)
-    ssf_->backward(pass, T, dy, features_, ssf_kept(block), block.accumulate, block.storage.scratch);
+  if (ssf_) ssf_->backward(pass, T, dy, features_, ssf_kept(block), block.accumulate, block.storage.scratch);
   NormGradients wanted{.x = dx};
   const bool trained = scale_.trained || shift_.trained;
   float* sums = block.storage.scratch;  // of scale, then of shift
@@ -108,7 +109,8 @@ class LayerNorm final : public Layer {
   void initialize(std::span<float> parameters, Random&) const override { part_.initialize(parameters); }
   double forward_flops() const override { return 5.0 * static_cast<double>(input_width()); }
 
-  void forward(const ForwardPass& pass, const float* x, float* y, const LayerStorage& storage) const override {
+  void forward(const ForwardPass& pass, const float* x, float* y,
+               const LayerStorage& storage) const override {
     part_.forward(pass, {pass.batch.size * positions(), storage}, x, y);
   }
 

@@ -1,5 +1,5 @@
-// Layer normalisation of every position: mean 0 and variance 1 over its features, then a learned scale and shift.
-// J. L. Ba, J. R. Kiros, G. E. Hinton, "Layer Normalization", arXiv:1607.06450, 2016.
+// Layer normalisation of every position: mean 0 and variance 1 over its features, then a learned scale and
+// shift. J. L. Ba, J. R. Kiros, G. E. Hinton, "Layer Normalization", arXiv:1607.06450, 2016.
 #pragma once
 
 #include <optional>

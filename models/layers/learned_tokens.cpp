@@ -1,4 +1,5 @@
-// Legend: B examples of T positions and D features, K learned tokens or T learned offsets p; d* is the gradient of *.
+// Legend: B examples of T positions and D features, K learned tokens or T learned offsets p; d* is the
+// gradient of *.
 //   positions: y = x + p, dp = sum over B of dy
 //   tokens:    y = (x[:before], p, x[before:]), dp = sum over B of their rows of dy
 #include <algorithm>
@@ -59,8 +60,9 @@ class Tokens final : public Layer {
         before_(options.before * static_cast<std::size_t>(input[1])) {
     const Shape shape = options.shape.empty() ? Shape{options.count, input[1]} : options.shape;
     held_ = options.adapter ? plan.add_adapter(name, shape) : plan.add(name, shape);
-    FEDLOOM_CHECK(held_.size == output_width() - input_width(), "'{}' of shape {} for {} tokens of {} features",
-                  name, to_string(shape), options.count, input[1]);
+    FEDLOOM_CHECK(held_.size == output_width() - input_width(),
+                  "'{}' of shape {} for {} tokens of {} features", name, to_string(shape), options.count,
+                  input[1]);
     if (options.adapter) plan.note_adapter();
   }
 
@@ -79,7 +81,8 @@ class Tokens final : public Layer {
   void backward(const BackwardPass& pass, const float*, const float*, float* dy, float* dx,
                 const LayerStorage&) const override {
     learn(pass, held_, dy + before_, output_width());
-    for (std::size_t b = 0; dx != nullptr && b < pass.batch.size; ++b, dx += input_width(), dy += output_width()) {
+    for (std::size_t b = 0; dx != nullptr && b < pass.batch.size;
+         ++b, dx += input_width(), dy += output_width()) {
       std::copy_n(dy, before_, dx);
       std::copy_n(dy + before_ + held_.size, input_width() - before_, dx + before_);
     }

@@ -1,4 +1,5 @@
-// Legend: R rows of a block, I inputs, O outputs; x (R, I), y (R, O), W (O, I), b (O); d* is the gradient of *.
+// Legend: R rows of a block, I inputs, O outputs; x (R, I), y (R, O), W (O, I), b (O); d* is the gradient of
+// *.
 //   y = x W^T + b;   dW = dy^T x;   db = sum over R of dy;   dx = dy W
 #include "models/layers/linear_part.hpp"
 
@@ -16,8 +17,8 @@ namespace fedloom {
 namespace {
 
 FEDLOOM_SIMD_CLONES
-void add_bias_rows(float* __restrict rows, std::size_t stride, const float* __restrict bias, std::size_t count,
-                   std::size_t width) {
+void add_bias_rows(float* __restrict rows, std::size_t stride, const float* __restrict bias,
+                   std::size_t count, std::size_t width) {
   for (std::size_t row = 0; row < count; ++row, rows += stride)
     for (std::size_t i = 0; i < width; ++i) rows[i] += bias[i];
 }
@@ -42,8 +43,7 @@ void LinearPart::declare_bias(ParameterPlan& plan) { bias_ = plan.add(name_ + ".
 void LinearPart::declare_adapters(ParameterPlan& plan) {
   if (plan.adaptation().targets_layer(Adaptation::Method::lora, name_))
     lora_.emplace(name_, inputs_, outputs_, plan);
-  if (plan.adaptation().targets_layer(Adaptation::Method::ssf, name_))
-    ssf_.emplace(name_, outputs_, 1, plan);
+  if (plan.adaptation().targets_layer(Adaptation::Method::ssf, name_)) ssf_.emplace(name_, outputs_, 1, plan);
 }
 
 void LinearPart::initialize(std::span<float> parameters, Random& random) const {
@@ -118,8 +118,8 @@ void LinearPart::backward(const BackwardPass& pass, const Block& block, Rows x, 
   backward_scale(pass, block, dy, dy_stride);
   backward_base(pass, block, x, dy, dy_stride, true);
   if (dx != nullptr)
-    gemm({block.rows, inputs_, outputs_, plain(dy, dy_stride), plain(pass.parameters + weight_.offset, inputs_),
-          dx, inputs_});
+    gemm({block.rows, inputs_, outputs_, plain(dy, dy_stride),
+          plain(pass.parameters + weight_.offset, inputs_), dx, inputs_});
   backward_lora(pass, block, x, dy, dy_stride, dx, inputs_);
 }
 
@@ -146,8 +146,8 @@ void LinearPart::backward_base(const BackwardPass& pass, const Block& block, Row
   for (std::size_t i = 0; i < pass.batch.size; ++i) {
     const float* own = dy + i * T * dy_stride;
     if (with_weight)
-      pass.square_norms[i] +=
-          outer_square_norm({T, inputs_, outputs_}, x.data + i * T * x.stride, x.stride, own, dy_stride, scratch);
+      pass.square_norms[i] += outer_square_norm({T, inputs_, outputs_}, x.data + i * T * x.stride, x.stride,
+                                                own, dy_stride, scratch);
     if (!bias_.trained) continue;
     std::fill_n(scratch, outputs_, 0.0F);
     add_column_sums(own, dy_stride, T, outputs_, scratch);

@@ -1,5 +1,5 @@
-// A matrix with its bias and adapters inside a larger layer: y = x W^T + b. It works on blocks of rows, so that
-// the larger layer can keep what it makes in the cache; gradients of blocks after the first are added.
+// A matrix with its bias and adapters inside a larger layer: y = x W^T + b. It works on blocks of rows, so
+// that the larger layer can keep what it makes in the cache; gradients of blocks after the first are added.
 #pragma once
 
 #include <optional>
@@ -29,7 +29,8 @@ class LinearPart {
   const Held& weight() const { return weight_; }
   const Held& bias() const { return bias_; }
   bool has_lora() const { return lora_.has_value(); }
-  /// Whether the output is more than a product plus a bias plus low-rank products, which could be added anywhere.
+  /// Whether the output is more than a product plus a bias plus low-rank products, which could be added
+  /// anywhere.
   bool has_scale() const { return ssf_.has_value(); }
   /// Whether backward needs x.
   bool needs_input() const { return weight_.trained || lora_; }
@@ -52,8 +53,8 @@ class LinearPart {
   void forward(const ForwardPass& pass, const Block& block, Rows x, float* y, std::size_t y_stride) const;
   /// y += the same; not with has_scale().
   void add_forward(const ForwardPass& pass, const Block& block, Rows x, float* y, std::size_t y_stride) const;
-  /// Gradients of everything trained, from dy (overwritten with a scale) and, where needs_input(), x. dx := dy W
-  /// with adapters unless nullptr.
+  /// Gradients of everything trained, from dy (overwritten with a scale) and, where needs_input(), x. dx :=
+  /// dy W with adapters unless nullptr.
   void backward(const BackwardPass& pass, const Block& block, Rows x, float* dy, std::size_t dy_stride,
                 float* dx) const;
 

@@ -1,5 +1,5 @@
-// Cuts a layer's kept memory and scratch into arrays. The same function that cuts also measures: with a cursor
-// over nothing it only counts, so what a layer asks for and what it uses cannot differ.
+// Cuts a layer's kept memory and scratch into arrays. The same function that cuts also measures: with a
+// cursor over nothing it only counts, so what a layer asks for and what it uses cannot differ.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Legend: B images (C, height, width) of N patches of P x P pixels, K = C P P, D features; patches u (B N, K), W (D,
-// K), b (D), y (B N, D); d* is the gradient of *.
+// Legend: B images (C, height, width) of N patches of P x P pixels, K = C P P, D features; patches u (B N,
+// K), W (D, K), b (D), y (B N, D); d* is the gradient of *.
 //   y = u W^T + b;   dW = dy^T u;   db = sum of dy;   du = dy W
 #include <algorithm>
 
@@ -41,15 +41,16 @@ class PatchEmbedding final : public Layer {
     return 2.0 * static_cast<double>(positions() * inputs_) * static_cast<double>(features_);
   }
 
-  void forward(const ForwardPass& pass, const float* x, float* y, const LayerStorage& storage) const override {
+  void forward(const ForwardPass& pass, const float* x, float* y,
+               const LayerStorage& storage) const override {
     const std::size_t rows = pass.batch.size * positions();
     float* u = patches(storage);
     for (std::size_t b = 0; b < pass.batch.size; ++b)
       visit_rows(b, [&](std::size_t pixel, std::size_t at) { std::copy_n(x + pixel, patch_, u + at); });
     if (pass.options.observer != nullptr)
       pass.options.observer->layer_input(name(), {u, rows * inputs_}, rows, inputs_);
-    gemm({rows, features_, inputs_, plain(u, inputs_), transposed(pass.parameters + weight_.offset, inputs_), y,
-          features_});
+    gemm({rows, features_, inputs_, plain(u, inputs_), transposed(pass.parameters + weight_.offset, inputs_),
+          y, features_});
     add_bias(y, pass.parameters + bias_.offset, rows, features_);
   }
 
@@ -59,9 +60,10 @@ class PatchEmbedding final : public Layer {
     const std::size_t rows = pass.batch.size * N;
     const float* u = patches(storage);
     if (pass.gradient != nullptr && weight_.trained)
-      gemm({features_, inputs_, rows, transposed(dy, features_), plain(u, inputs_), pass.gradient + weight_.offset,
-            inputs_});
-    if (pass.gradient != nullptr && bias_.trained) column_sums(dy, rows, features_, pass.gradient + bias_.offset);
+      gemm({features_, inputs_, rows, transposed(dy, features_), plain(u, inputs_),
+            pass.gradient + weight_.offset, inputs_});
+    if (pass.gradient != nullptr && bias_.trained)
+      column_sums(dy, rows, features_, pass.gradient + bias_.offset);
     for (std::size_t b = 0; pass.square_norms != nullptr && b < pass.batch.size; ++b) {
       const float* own = dy + b * N * features_;
       if (weight_.trained)
@@ -71,8 +73,8 @@ class PatchEmbedding final : public Layer {
     }
     if (dx == nullptr) return;
     float* du = storage.scratch;
-    gemm({rows, inputs_, features_, plain(dy, features_), plain(pass.parameters + weight_.offset, inputs_), du,
-          inputs_});
+    gemm({rows, inputs_, features_, plain(dy, features_), plain(pass.parameters + weight_.offset, inputs_),
+          du, inputs_});
     for (std::size_t b = 0; b < pass.batch.size; ++b)
       visit_rows(b, [&](std::size_t pixel, std::size_t at) { std::copy_n(du + at, patch_, dx + pixel); });
   }
@@ -80,7 +82,8 @@ class PatchEmbedding final : public Layer {
  private:
   std::size_t positions() const { return output_width() / features_; }
   float* patches(const LayerStorage& storage) const {
-    return weight_.trained ? reinterpret_cast<float*>(storage.kept) : storage.scratch;  // NOLINT: untyped memory
+    return weight_.trained ? reinterpret_cast<float*>(storage.kept)
+                           : storage.scratch;  // NOLINT: untyped memory
   }
 
   // Every row of P pixels of every patch of image b: where it starts among the pixels and among the patches.
@@ -93,7 +96,8 @@ class PatchEmbedding final : public Layer {
       for (std::size_t row = 0; row < height; ++row)
         for (std::size_t column = 0; column < across; ++column)
           visit(b * input_width() + (plane * height + row) * width + column * patch_,
-                (b * positions() + row / patch_ * across + column) * inputs_ + (plane * patch_ + row % patch_) * patch_);
+                (b * positions() + row / patch_ * across + column) * inputs_ +
+                    (plane * patch_ + row % patch_) * patch_);
   }
 
   std::size_t patch_;     // P
@@ -110,7 +114,8 @@ LayerRecipe patch_embedding(std::string name, std::int64_t patch, std::int64_t f
                 features);
   return [name = std::move(name), patch, features](const Shape& input, ParameterPlan& plan) {
     if (input.size() != 3 || input[1] % patch != 0 || input[2] % patch != 0)
-      throw user_error("patches of {0} x {0} pixels do not tile examples of shape {1}", patch, to_string(input));
+      throw user_error("patches of {0} x {0} pixels do not tile examples of shape {1}", patch,
+                       to_string(input));
     return std::make_unique<PatchEmbedding>(name, input, patch, features, plan);
   };
 }

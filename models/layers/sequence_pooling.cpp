@@ -14,7 +14,9 @@ namespace {
 class MeanPositions final : public Layer {
  public:
   MeanPositions(const Shape& input, std::size_t skip)
-      : Layer("mean_positions", input, {input[1]}), skip_(skip), positions_(static_cast<std::size_t>(input[0])) {}
+      : Layer("mean_positions", input, {input[1]}),
+        skip_(skip),
+        positions_(static_cast<std::size_t>(input[0])) {}
 
   void forward(const ForwardPass& pass, const float* x, float* y, const LayerStorage&) const override {
     const std::size_t D = output_width();
@@ -75,7 +77,8 @@ class FirstPosition final : public Layer {
 
 void require_sequence(const Shape& input) {
   if (input.size() != 2)
-    throw user_error("pooling of positions works on sequences (positions, features), found {}", to_string(input));
+    throw user_error("pooling of positions works on sequences (positions, features), found {}",
+                     to_string(input));
 }
 
 }  // namespace

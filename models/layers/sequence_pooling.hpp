@@ -7,8 +7,8 @@
 
 namespace fedloom {
 
-/// (T, D) to (D): the mean over the positions after the first `skip`, of which batch.mask covers all; positions
-/// whose mask is 0 do not count. An example without any real position gives zeros.
+/// (T, D) to (D): the mean over the positions after the first `skip`, of which batch.mask covers all;
+/// positions whose mask is 0 do not count. An example without any real position gives zeros.
 LayerRecipe mean_positions(std::size_t skip = 0);
 /// (T, D) to (D): position 0, where a class token stands.
 LayerRecipe first_position();

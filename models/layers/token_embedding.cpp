@@ -51,7 +51,8 @@ class TokenEmbedding final : public Layer {
     }
     if (pass.square_norms == nullptr) return;
     for (std::size_t b = 0; b < pass.batch.size; ++b)
-      pass.square_norms[b] += example_square_norm(pass.batch.tokens + b * T, dy + b * T * features_, storage.scratch);
+      pass.square_norms[b] +=
+          example_square_norm(pass.batch.tokens + b * T, dy + b * T * features_, storage.scratch);
   }
 
  private:
@@ -76,12 +77,14 @@ class TokenEmbedding final : public Layer {
 
 }  // namespace
 
-LayerRecipe token_embedding(std::string name, std::int64_t vocabulary, std::int64_t features, double deviation) {
-  FEDLOOM_CHECK(vocabulary >= 1 && features >= 1, "embedding '{}' of {} words in {} features", name, vocabulary,
-                features);
+LayerRecipe token_embedding(std::string name, std::int64_t vocabulary, std::int64_t features,
+                            double deviation) {
+  FEDLOOM_CHECK(vocabulary >= 1 && features >= 1, "embedding '{}' of {} words in {} features", name,
+                vocabulary, features);
   return [name = std::move(name), vocabulary, features, deviation](const Shape& input, ParameterPlan& plan) {
     if (input.size() != 1)
-      throw user_error("embedding '{}' works on token sequences (positions), found {}", name, to_string(input));
+      throw user_error("embedding '{}' works on token sequences (positions), found {}", name,
+                       to_string(input));
     return std::make_unique<TokenEmbedding>(name, input, vocabulary, features, deviation, plan);
   };
 }

@@ -1,5 +1,5 @@
-// MLP-Mixer for small images: layers across positions and layers across features take turns. Slices have timm's
-// names.
+// MLP-Mixer for small images: layers across positions and layers across features take turns. Slices have
+// timm's names.
 #include "models/adapters/ssf.hpp"
 #include "models/layers/dense.hpp"
 #include "models/layers/embedding.hpp"
@@ -40,8 +40,9 @@ std::unique_ptr<Model> make_mixer(const MixerSettings& settings, const ModelCont
                                                         .norm = name + "norm1",
                                                         .residual = true,
                                                         .across_positions = true}));
-    layers.push_back(feed_forward(name + "mlp_channels",
-                                  {.hidden = settings.channel_hidden, .norm = name + "norm2", .residual = true}));
+    layers.push_back(
+        feed_forward(name + "mlp_channels",
+                     {.hidden = settings.channel_hidden, .norm = name + "norm2", .residual = true}));
   }
   layers.push_back(layer_norm("norm"));
   layers.push_back(mean_positions());

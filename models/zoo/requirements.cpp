@@ -33,7 +33,8 @@ void require_images(const std::string& model, const DataSpec& spec, std::int64_t
 void require_tokens(const std::string& model, const DataSpec& spec) {
   if (spec.vocabulary < 1 || spec.shape.size() != 1 || spec.shape[0] < 1)
     throw user_error(
-        "model '{}' takes token sequences, but the data set has examples of shape {} {}; choose a text data set",
+        "model '{}' takes token sequences, but the data set has examples of shape {} {}; choose a text data "
+        "set",
         model, to_string(spec.shape), spec.vocabulary < 1 ? "of numbers" : "of tokens");
   if (spec.classes < 2)
     throw user_error("model '{}' needs at least 2 classes, but the data set has {}", model, spec.classes);

@@ -1,5 +1,5 @@
-// A transformer encoder that classifies token sequences by the mean of its real positions. Token 0 pads, and the
-// batch's mask says where; padding is neither attended to nor averaged.
+// A transformer encoder that classifies token sequences by the mean of its real positions. Token 0 pads, and
+// the batch's mask says where; padding is neither attended to nor averaged.
 #include "models/adapters/ssf.hpp"
 #include "models/layers/dense.hpp"
 #include "models/layers/dropout.hpp"
@@ -54,7 +54,8 @@ std::unique_ptr<Model> make_text(const TextSettings& settings, const ModelContex
 }
 
 const Registration<ModelRegistry, TextSettings> kText{
-    {"text_transformer", "transformer encoder over tokens with a mask, mean over real positions, a linear head",
+    {"text_transformer",
+     "transformer encoder over tokens with a mask, mean over real positions, a linear head",
      "A. Vaswani et al., Attention Is All You Need, NeurIPS 2017"},
     make_text};
 

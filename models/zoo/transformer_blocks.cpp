@@ -18,16 +18,17 @@ void append_blocks(std::vector<LayerRecipe>& layers, const Blocks& blocks) {
                                                .dropout = blocks.dropout,
                                                .prefix = blocks.prefix,
                                                .first_only = blocks.first_only && i + 1 == blocks.depth}));
-    layers.push_back(feed_forward(name + "mlp", {.hidden = blocks.hidden,
-                                                 .norm = name + "norm2",
-                                                 .residual = true,
-                                                 .dropout = blocks.dropout}));
+    layers.push_back(feed_forward(
+        name + "mlp",
+        {.hidden = blocks.hidden, .norm = name + "norm2", .residual = true, .dropout = blocks.dropout}));
   }
 }
 
-std::size_t append_prompt(std::vector<LayerRecipe>& layers, const Adaptation& adaptation, std::size_t before) {
+std::size_t append_prompt(std::vector<LayerRecipe>& layers, const Adaptation& adaptation,
+                          std::size_t before) {
   if (adaptation.method != Adaptation::Method::prompt) return 0;
-  layers.push_back(learned_tokens("prompt.weight", {.count = adaptation.tokens, .before = before, .adapter = true}));
+  layers.push_back(
+      learned_tokens("prompt.weight", {.count = adaptation.tokens, .before = before, .adapter = true}));
   return static_cast<std::size_t>(adaptation.tokens);
 }
 

@@ -1,5 +1,5 @@
-// The vision transformer for small images. Slices have timm's names, but for the query, key and value matrices,
-// which lie one after the other under names of their own so that adapters can tell them apart.
+// The vision transformer for small images. Slices have timm's names, but for the query, key and value
+// matrices, which lie one after the other under names of their own so that adapters can tell them apart.
 #include "models/adapters/ssf.hpp"
 #include "models/layers/dense.hpp"
 #include "models/layers/dropout.hpp"
@@ -31,7 +31,8 @@ struct VitSettings {
     v("heads", heads, "attention heads; divide dim", between(1, 1024));
     v("mlp_ratio", mlp_ratio, "hidden units of a block over dim", between(1, 64));
     v("dropout", dropout, "of the embedding and of what each half of a block adds", between(0.0, 0.99));
-    v("pool", pool, "what the head sees: a class token, or the mean over the patches", one_of({"cls", "mean"}));
+    v("pool", pool, "what the head sees: a class token, or the mean over the patches",
+      one_of({"cls", "mean"}));
   }
 };
 
@@ -60,7 +61,8 @@ std::unique_ptr<Model> make_vit(const VitSettings& settings, const ModelContext&
 
 const Registration<ModelRegistry, VitSettings> kVit{
     {"vit", "vision transformer (ViT): patches as tokens, pre-norm blocks of attention and GELU layers",
-     "A. Dosovitskiy et al., An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale, ICLR "
+     "A. Dosovitskiy et al., An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale, "
+     "ICLR "
      "2021"},
     make_vit};
 

@@ -1,5 +1,5 @@
-// Adapters inside sequence models: low-rank factors, scales and shifts, prompts; what is frozen, slopes, example
-// norms, merging.
+// Adapters inside sequence models: low-rank factors, scales and shifts, prompts; what is frozen, slopes,
+// example norms, merging.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -23,8 +23,9 @@ const DataSpec kImages{{2, 8, 8}, 3, 0};
 SequenceScene scene_of(const std::string& model, const std::string& settings, const DataSpec& data,
                        const Adaptation& how, std::size_t examples = 3) {
   return {data,
-          ModelRegistry::instance().find(model, "model").make(ConfigNode::from_text(settings, "settings"),
-                                                              ModelContext(data, how)),
+          ModelRegistry::instance()
+              .find(model, "model")
+              .make(ConfigNode::from_text(settings, "settings"), ModelContext(data, how)),
           examples};
 }
 
@@ -69,8 +70,9 @@ TEST(SequenceAdapters, ScaleAndShift) {
   EXPECT_EQ(names.size(), 2U + 2U * (3U + 2U * 8U));
   scene.check_slopes();
   scene.check_examples();
-  SequenceScene mixer = scene_of("mlp_mixer", "{patch: 4, dim: 5, depth: 1, token_hidden: 3, channel_hidden: 4}",
-                                 kImages, {.method = Adaptation::Method::ssf, .targets = {"*"}});
+  SequenceScene mixer =
+      scene_of("mlp_mixer", "{patch: 4, dim: 5, depth: 1, token_hidden: 3, channel_hidden: 4}", kImages,
+               {.method = Adaptation::Method::ssf, .targets = {"*"}});
   mixer.check_slopes();
   mixer.check_examples();
 }
@@ -84,8 +86,10 @@ TEST(SequenceAdapters, ScaleAndShiftMerge) {
   merge_ssf(*scene.model->layout(), scene.parameters);
   const std::vector<float> merged = scene.parameters;
   for (const Slice& slice : scene.model->layout()->slices()) {
-    if (slice.name.ends_with(".ssf_scale")) std::fill_n(scene.parameters.data() + slice.offset, slice.size, 1.0F);
-    if (slice.name.ends_with(".ssf_shift")) std::fill_n(scene.parameters.data() + slice.offset, slice.size, 0.0F);
+    if (slice.name.ends_with(".ssf_scale"))
+      std::fill_n(scene.parameters.data() + slice.offset, slice.size, 1.0F);
+    if (slice.name.ends_with(".ssf_shift"))
+      std::fill_n(scene.parameters.data() + slice.offset, slice.size, 0.0F);
   }
   const auto found = scene.logits(0, 3);
   for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-5);
@@ -96,7 +100,8 @@ TEST(SequenceAdapters, ScaleAndShiftMerge) {
 
 TEST(SequenceAdapters, ScaleAndShiftOfChannels) {
   SequenceScene scene(
-      ModelContext({{2, 5, 4}, 2, 0}, {.method = Adaptation::Method::ssf, .targets = {"conv"}, .train = {"conv"}}),
+      ModelContext({{2, 5, 4}, 2, 0},
+                   {.method = Adaptation::Method::ssf, .targets = {"conv"}, .train = {"conv"}}),
       {conv2d("conv", {.channels = 3, .kernel = 3}), ssf_adapter("conv")});
   scene.check_slopes();
   scene.check_examples();
@@ -113,7 +118,8 @@ TEST(SequenceAdapters, PromptsStandBehindTheClassToken) {
   for (const std::string settings : {"cls", "mean"}) {
     SequenceScene scene =
         scene_of("vit", "{patch: 4, dim: 8, depth: 2, heads: 2, pool: " + settings + "}", kImages, how);
-    EXPECT_EQ(trained(*scene.model->layout()), (std::set<std::string>{"prompt.weight", "head.weight", "head.bias"}));
+    EXPECT_EQ(trained(*scene.model->layout()),
+              (std::set<std::string>{"prompt.weight", "head.weight", "head.bias"}));
     scene.check_slopes();
     scene.check_examples();
   }

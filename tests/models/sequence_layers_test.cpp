@@ -1,5 +1,5 @@
-// Layers of sequence models by themselves: slopes, example norms, attention against a plain double-precision loop,
-// words that stand at several positions, padding that changes nothing, blocks of examples.
+// Layers of sequence models by themselves: slopes, example norms, attention against a plain double-precision
+// loop, words that stand at several positions, padding that changes nothing, blocks of examples.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -61,7 +61,8 @@ TEST(SequenceLayers, SlopesOfFeedForward) {
   check(kRows, {feed_forward("mlp", {.hidden = 7})});
   check(kRows, {feed_forward("mlp", {.hidden = 9, .norm = "norm2", .residual = true})});
   check(kRows, {feed_forward("mlp", {.hidden = 4, .across_positions = true})});
-  check(kRows, {feed_forward("mlp", {.hidden = 4, .norm = "norm1", .residual = true, .across_positions = true})});
+  check(kRows,
+        {feed_forward("mlp", {.hidden = 4, .norm = "norm1", .residual = true, .across_positions = true})});
 }
 
 TEST(SequenceLayers, SlopesWithDropout) {
@@ -72,19 +73,22 @@ TEST(SequenceLayers, SlopesWithDropout) {
 }
 
 TEST(SequenceLayers, SlopesOfEmbeddingsAndPooling) {
-  check(kRows, {positional_embedding("pos_embed"), learned_tokens("cls", {.count = 1, .before = 0, .shape = {1, 1, 6}}),
+  check(kRows, {positional_embedding("pos_embed"),
+                learned_tokens("cls", {.count = 1, .before = 0, .shape = {1, 1, 6}}),
                 learned_tokens("prompt", {.count = 2, .before = 1}), mean_positions(3)});
   check(kRows, {positional_embedding("pos_embed"), first_position()});
   check({{2, 4, 6}, 2, 0}, {patch_embedding("stem.proj", 2, 5)});
 }
 
-// Blocks hold several examples, or one that is longer than a block: a batch of both forms takes several blocks.
+// Blocks hold several examples, or one that is longer than a block: a batch of both forms takes several
+// blocks.
 TEST(SequenceLayers, BlocksOfExamplesAreOneBatch) {
   for (const std::int64_t positions : {170, 700}) {
-    SequenceScene scene(DataSpec{{positions, 4}, 2, 0},
-                        {attention("attn", {.heads = 2, .norm = "norm1", .residual = true}),
-                         feed_forward("mlp", {.hidden = 5, .norm = "norm2", .residual = true}), mean_positions()},
-                        7);
+    SequenceScene scene(
+        DataSpec{{positions, 4}, 2, 0},
+        {attention("attn", {.heads = 2, .norm = "norm1", .residual = true}),
+         feed_forward("mlp", {.hidden = 5, .norm = "norm2", .residual = true}), mean_positions()},
+        7);
     scene.check_examples();
     scene.check_slopes(positions == 170 ? 101 : 1001);
   }
@@ -151,7 +155,8 @@ class PlainAttention {
         }
         const double total = std::accumulate(weight.begin(), weight.end(), 0.0);
         for (std::size_t s = 0; s < T; ++s)
-          for (std::size_t i = h * W; i < (h + 1) * W; ++i) mixed[t * D + i] += weight[s] / total * v[s * D + i];
+          for (std::size_t i = h * W; i < (h + 1) * W; ++i)
+            mixed[t * D + i] += weight[s] / total * v[s * D + i];
       }
     return linear("attn.proj", mixed);
   }
@@ -190,9 +195,11 @@ TEST(SequenceLayers, MaskedSlopes) {
 }
 
 TEST(SequenceLayers, FirstOnlyIsTheFirstOfAll) {
-  SequenceScene all(kRows, {attention("attn", {.heads = 2, .norm = "norm1", .residual = true}), first_position()});
+  SequenceScene all(kRows,
+                    {attention("attn", {.heads = 2, .norm = "norm1", .residual = true}), first_position()});
   SequenceScene first(
-      kRows, {attention("attn", {.heads = 2, .norm = "norm1", .residual = true, .first_only = true}), flatten()});
+      kRows,
+      {attention("attn", {.heads = 2, .norm = "norm1", .residual = true, .first_only = true}), flatten()});
   first.parameters = all.parameters;
   first.features = all.features;
   first.factors = all.factors;
@@ -205,7 +212,8 @@ TEST(SequenceLayers, FirstOnlyIsTheFirstOfAll) {
 }
 
 TEST(SequenceLayers, WordsMayStandAtSeveralPositions) {
-  SequenceScene scene(DataSpec{{7}, 2, 9}, {token_embedding("embedding", 9, 4, 1.0), dense("fc", {.outputs = 3})});
+  SequenceScene scene(DataSpec{{7}, 2, 9},
+                      {token_embedding("embedding", 9, 4, 1.0), dense("fc", {.outputs = 3})});
   scene.tokens = {1, 2, 1, 1, 0, 2, 8, /**/ 3, 3, 3, 3, 3, 3, 3, /**/ 0, 1, 2, 3, 4, 5, 6};
   scene.check_slopes();
   scene.check_examples();
@@ -229,8 +237,9 @@ TEST(SequenceLayers, PaddingChangesNothing) {
 }
 
 TEST(SequenceLayers, AnExampleOfPaddingIsFinite) {
-  SequenceScene scene(DataSpec{{7}, 2, 9}, {token_embedding("embedding", 9, 4, 1.0),
-                                            attention("attn", {.heads = 2, .residual = true}), mean_positions()});
+  SequenceScene scene(DataSpec{{7}, 2, 9},
+                      {token_embedding("embedding", 9, 4, 1.0),
+                       attention("attn", {.heads = 2, .residual = true}), mean_positions()});
   scene.mask.assign(21, 1);
   std::fill_n(scene.mask.begin() + 7, 7, 0);
   for (const float value : scene.logits(0, 3)) EXPECT_TRUE(std::isfinite(value));
@@ -238,7 +247,9 @@ TEST(SequenceLayers, AnExampleOfPaddingIsFinite) {
 }
 
 TEST(SequenceLayers, RefuseShapesThatDoNotFit) {
-  const auto build = [](const DataSpec& data, LayerRecipe layer) { (void)sequential(data, {std::move(layer)}); };
+  const auto build = [](const DataSpec& data, LayerRecipe layer) {
+    (void)sequential(data, {std::move(layer)});
+  };
   EXPECT_THROW(build(kRows, attention("attn", {.heads = 4})), UserError);
   EXPECT_THROW(build({{7}, 2, 0}, attention("attn", {.heads = 1})), UserError);
   EXPECT_THROW(build({{7}, 2, 0}, feed_forward("mlp", {.hidden = 4})), UserError);

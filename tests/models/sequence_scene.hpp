@@ -1,5 +1,6 @@
-// A model of some layers over a small batch with a fixed linear loss (logits times fixed factors), and what every
-// layer must fulfil: gradients are slopes, frozen slices have none, example norms are those of single examples.
+// A model of some layers over a small batch with a fixed linear loss (logits times fixed factors), and what
+// every layer must fulfil: gradients are slopes, frozen slices have none, example norms are those of single
+// examples.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -59,8 +60,8 @@ struct SequenceScene {
 
   std::vector<float> logits(std::size_t first, std::size_t size) const {
     Random random(9, Stream::dropout);
-    const auto values = model->forward(parameters, batch(first, size), *workspace,
-                                       {.training = training, .random = &random});
+    const auto values =
+        model->forward(parameters, batch(first, size), *workspace, {.training = training, .random = &random});
     return {values.begin(), values.end()};
   }
 
@@ -72,7 +73,8 @@ struct SequenceScene {
     return total;
   }
 
-  std::vector<float> gradient(std::size_t first, std::size_t size, const BackwardOptions& options = {}) const {
+  std::vector<float> gradient(std::size_t first, std::size_t size,
+                              const BackwardOptions& options = {}) const {
     (void)logits(first, size);
     std::vector<float> result(parameters.size(), std::nanf(""));
     const std::size_t outputs = model->outputs();

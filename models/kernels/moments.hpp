@@ -1,11 +1,13 @@
 // Sums over one channel's values that normalisation needs, and the two sweeps that apply them. Each sum runs
-// in 16 partial sums, so that it is the same at every vector width.
+// in 32 partial sums, so that it is the same at every vector width.
 #pragma once
 
 #include <cstddef>
 
 namespace fedloom {
 
+/// Sum of n floats.
+float value_sum(const float* x, std::size_t n);
 /// Sum of (x - mean)^2, n floats.
 float centred_square_sum(const float* x, float mean, std::size_t n);
 

@@ -76,21 +76,24 @@ class BatchNorm final : public Layer {
     for (std::size_t c = 0; c < channels_; ++c) {
       const float mean = kept[2 * c];
       const float inverse = kept[2 * c + 1];
-      GradientSums total{0.0F, 0.0F};
+      double plain = 0.0;    // sum of dy
+      double centred = 0.0;  // sum of dy z
       for (std::size_t i = 0; i < pass.batch.size; ++i) {
         const std::size_t at = i * input_width() + c * plane_;
         const GradientSums sums = gradient_sums(dy + at, x + at, mean, plane_);
-        total.plain += sums.plain;
-        total.centred += sums.centred * inverse;
+        plain += static_cast<double>(sums.plain);
+        centred += static_cast<double>(sums.centred) * static_cast<double>(inverse);
         if (pass.square_norms != nullptr) add_norms(pass.square_norms[i], sums, inverse);
       }
-      if (pass.gradient != nullptr && weight_.trained) pass.gradient[weight_.offset + c] = total.centred;
-      if (pass.gradient != nullptr && bias_.trained) pass.gradient[bias_.offset + c] = total.plain;
+      if (pass.gradient != nullptr && weight_.trained)
+        pass.gradient[weight_.offset + c] = static_cast<float>(centred);
+      if (pass.gradient != nullptr && bias_.trained)
+        pass.gradient[bias_.offset + c] = static_cast<float>(plain);
       if (dx == nullptr) continue;
       const float scale = inverse * w[c];
-      const auto N = static_cast<float>(pass.batch.size * plane_);
-      const float slope = meets ? -scale * inverse * total.centred / N : 0.0F;
-      const float constant = meets ? -scale * total.plain / N : 0.0F;
+      const auto N = static_cast<double>(pass.batch.size * plane_);
+      const float slope = meets ? -scale * inverse * static_cast<float>(centred / N) : 0.0F;
+      const float constant = meets ? -scale * static_cast<float>(plain / N) : 0.0F;
       for (std::size_t i = 0; i < pass.batch.size; ++i) {
         const std::size_t at = i * input_width() + c * plane_;
         combine(dy + at, x + at, mean, scale, slope, constant, dx + at, plane_);
@@ -113,7 +116,7 @@ class BatchNorm final : public Layer {
     const auto N = static_cast<double>(pass.batch.size * plane_);
     double total = 0.0;
     for (std::size_t i = 0; i < pass.batch.size; ++i)
-      total += static_cast<double>(sum(x + i * input_width(), plane_));
+      total += static_cast<double>(value_sum(x + i * input_width(), plane_));
     const auto mean = static_cast<float>(total / N);
     double squares = 0.0;
     for (std::size_t i = 0; i < pass.batch.size; ++i)

@@ -44,7 +44,7 @@ class GroupNorm final : public Layer {
     auto* moments = reinterpret_cast<float*>(storage.kept);  // NOLINT: kept memory is untyped
     for (std::size_t group = 0; group < pass.batch.size * groups_; ++group, x += M * P, y += M * P) {
       const auto N = static_cast<float>(M * P);
-      const float mean = sum(x, M * P) / N;
+      const float mean = value_sum(x, M * P) / N;
       const float inverse = 1.0F / std::sqrt(centred_square_sum(x, mean, M * P) / N + kEpsilon);
       moments[2 * group] = mean;
       moments[2 * group + 1] = inverse;
@@ -62,12 +62,12 @@ class GroupNorm final : public Layer {
     const std::size_t M = channels_ / groups_;
     const float* w = pass.parameters + weight_.offset;
     const auto* moments = reinterpret_cast<const float*>(storage.kept);  // NOLINT: kept memory is untyped
-    if (relu_) relu_backward(dy, y, pass.batch.size * input_width());
-    float* dw = storage.scratch;  // of one example
+    float* dw = storage.scratch;                                         // of one example
     float* db = dw + channels_;
     clear(pass);
     for (std::size_t example = 0; example < pass.batch.size; ++example) {
-      for (std::size_t group = 0; group < groups_; ++group, x += M * P, dy += M * P) {
+      for (std::size_t group = 0; group < groups_; ++group, x += M * P, y += M * P, dy += M * P) {
+        if (relu_) relu_backward(dy, y, M * P);  // here, where the group is near
         const float mean = moments[2 * (example * groups_ + group)];
         const float inverse = moments[2 * (example * groups_ + group) + 1];
         const std::size_t first = group * M;

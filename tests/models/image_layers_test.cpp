@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.hpp"
 #include "models/kernels/nonlinear.hpp"
 #include "models/layers/activations.hpp"
 #include "models/layers/average_pool.hpp"
@@ -33,8 +34,8 @@ std::vector<float> random_floats(std::size_t count, std::uint64_t seed) {
 
 // A model of some layers with a fixed linear loss: the sum of logits times fixed factors.
 struct Scene {
-  Scene(const Shape& shape, const std::vector<LayerRecipe>& layers)
-      : model(sequential(DataSpec{shape}, layers)),
+  Scene(const Shape& shape, const std::vector<LayerRecipe>& layers, const Adaptation& adaptation = {})
+      : model(sequential({DataSpec{shape}, adaptation}, layers)),
         workspace(model->workspace(kBatch)),
         parameters(model->layout()->size()),
         features(random_floats(kBatch * element_count(shape), 2)),
@@ -180,23 +181,77 @@ TEST(ImageLayers, MaximumOfEqualsIsTheFirstAndNanIsTheLargest) {
   EXPECT_EQ(gradient, (std::vector<float>{1, 2, 0, 3, 4, 0, 0, 0, 0}));
 }
 
-TEST(ImageLayers, NormsOfExamplesUnderGroupNorm) {
-  Scene scene({4, 3, 3}, {conv2d("conv", {.channels = 4, .kernel = 3, .padding = 1, .bias = false}),
-                          group_norm("norm", 2, true)});
+// Layers with slices of every kind, and those without between them.
+std::vector<LayerRecipe> assorted(const LayerRecipe& norm) {
+  const auto conv = [](std::string name, std::int64_t stride) {
+    return conv2d(std::move(name),
+                  {.channels = 4, .kernel = 3, .stride = stride, .padding = 1, .bias = false});
+  };
+  return {conv("conv1", 1),
+          norm,
+          dropout(0.3),
+          residual("block", {conv("conv2", 2), gelu(), group_norm("gn", 2)},
+                   {conv2d("side", {.channels = 4, .kernel = 1, .stride = 2})}, true),
+          max_pool({.kernel = 2, .stride = 1}),
+          average_pool({.kernel = 2, .stride = 1, .padding = 1}),
+          dense("fc", {.outputs = 3})};
+}
+
+TEST(ImageLayers, NormsOfExamplesAreThoseOfTheirOwnGradients) {
+  for (const bool batch_statistics : {false, true}) {
+    const bool training = !batch_statistics;  // running values outside training keep examples apart
+    Scene scene({4, 5, 5}, assorted(batch_statistics ? batch_norm("norm", {.relu = true})
+                                                     : group_norm("norm", 2, true)));
+    (void)scene.loss(training);
+    std::vector<double> norms(kBatch);
+    std::vector<float> gradient(scene.parameters.size());
+    scene.model->backward(scene.parameters, scene.batch, *scene.workspace, scene.factors, gradient,
+                          {.example_square_norms = norms});
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      std::vector<float> only(kBatch, 0.0F);
+      only[i] = 1.0F;
+      (void)scene.loss(training);
+      scene.model->backward(scene.parameters, scene.batch, *scene.workspace, scene.factors, gradient,
+                            {.example_weights = only});
+      double expected = 0.0;
+      for (const float value : gradient) expected += static_cast<double>(value) * static_cast<double>(value);
+      EXPECT_NEAR(norms[i], expected, 1e-4 * expected);
+    }
+  }
+}
+
+TEST(ImageLayers, NormsOfExamplesUnderBatchStatisticsAreRefused) {
+  Scene scene({4, 3, 3}, {batch_norm("norm")});
   (void)scene.loss(true);
   std::vector<double> norms(kBatch);
-  std::vector<float> gradient(scene.parameters.size());
-  scene.model->backward(scene.parameters, scene.batch, *scene.workspace, scene.factors, gradient,
-                        {.example_square_norms = norms});
-  for (std::size_t i = 0; i < kBatch; ++i) {
-    std::vector<float> only(kBatch, 0.0F);
-    only[i] = 1.0F;
-    (void)scene.loss(true);
-    scene.model->backward(scene.parameters, scene.batch, *scene.workspace, scene.factors, gradient,
-                          {.example_weights = only});
-    double expected = 0.0;
-    for (const float value : gradient) expected += static_cast<double>(value) * static_cast<double>(value);
-    EXPECT_NEAR(norms[i], expected, 1e-4 * expected);
+  EXPECT_THROW(scene.model->backward(scene.parameters, scene.batch, *scene.workspace, scene.factors, {},
+                                     {.example_square_norms = norms}),
+               UserError);
+}
+
+// What is frozen gets no gradient (the model clears those slices first, so a layer that wrote would show),
+// and the others' are as before, also below what is frozen.
+TEST(ImageLayers, FrozenSlicesGetNoGradientAndChangeNoOther) {
+  for (const LayerRecipe& norm : {group_norm("norm", 2, true), batch_norm("norm", {.relu = true})}) {
+    Scene all({4, 5, 5}, assorted(norm));
+    (void)all.loss(false);
+    std::vector<float> whole(all.parameters.size());
+    all.model->backward(all.parameters, all.batch, *all.workspace, all.factors, whole, {});
+    for (const std::string trained : {"fc", "norm.bias", "gn.weight", "side.bias", "conv1", "conv2"}) {
+      Scene some({4, 5, 5}, assorted(norm), {.method = Adaptation::Method::freeze, .train = {trained}});
+      (void)some.loss(false);
+      std::vector<float> gradient(whole.size(), std::nanf(""));
+      std::vector<float> input_gradient(some.features.size());
+      for (const std::span<float> wanted : {std::span<float>(), std::span<float>(input_gradient)}) {
+        some.model->backward(some.parameters, some.batch, *some.workspace, some.factors, gradient,
+                             {.input_gradient = wanted});
+        for (const Slice& slice : some.model->layout()->slices())
+          for (std::size_t i = slice.offset; i < slice.offset + slice.size; ++i)
+            EXPECT_EQ(gradient[i], slice.role == Role::trained ? whole[i] : 0.0F)
+                << slice.name << " while training " << trained;
+        (void)some.loss(false);
+      }
+    }
   }
 }
 

@@ -20,7 +20,6 @@ struct FittingModel {
 inline FittingModel model_with_data(const std::string& name, std::string settings = "") {
   static const std::map<std::string, std::string> kSmall = {
       {"alexnet", "hidden: 24"},
-      {"char_lstm", "{embedding: 5, hidden: 12}"},
       {"mlp_mixer", "{dim: 12, depth: 2, token_hidden: 6, channel_hidden: 20}"},
       {"resnet", "{depth: 8, norm: group}"},
       {"resnet18", "width: 4"},

@@ -1,6 +1,6 @@
 # The models of the zoo in PyTorch, written so that named_parameters() gives fedloom's slice names. Nothing
 # here looks at fedloom: these are second opinions. Dropout layers are left out, since every oracle is
-# recorded with a dropout rate of 0.
+# recorded with a dropout rate of 0. LayerNorm's epsilon is PyTorch's default, 1e-5 (timm's ViT has 1e-6).
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -10,14 +10,29 @@ def flat(x):
     return x.flatten(1)
 
 
-class Perceptron(nn.Module):
-    """fc1 .. fcN with ReLU between; `names` for a model that calls its layers otherwise."""
+class LoraLinear(nn.Linear):
+    """A dense layer with low-rank factors beside it: y += alpha / r (x A^T) B^T."""
 
-    def __init__(self, inputs, widths, names=None):
+    def __init__(self, inputs, outputs, rank, alpha):
+        super().__init__(inputs, outputs)
+        self.lora_A = nn.Linear(inputs, rank, bias=False)
+        self.lora_B = nn.Linear(rank, outputs, bias=False)
+        self.scale = alpha / rank
+
+    def forward(self, x):
+        return super().forward(x) + self.scale * self.lora_B(self.lora_A(x))
+
+
+class Perceptron(nn.Module):
+    """fc1 .. fcN with ReLU between; `names` for a model that calls its layers otherwise, `lora` for (layers
+    with factors, rank, alpha)."""
+
+    def __init__(self, inputs, widths, names=None, lora=((), 0, 0.0)):
         super().__init__()
         self.names = names or [f"fc{i + 1}" for i in range(len(widths))]
         for name, width in zip(self.names, widths):
-            self.add_module(name, nn.Linear(inputs, width))
+            self.add_module(
+                name, LoraLinear(inputs, width, *lora[1:]) if name in lora[0] else nn.Linear(inputs, width))
             inputs = width
 
     def forward(self, x):
@@ -143,19 +158,6 @@ class ResNet(nn.Module):
         return self.linear(x)
 
 
-class LoraLinear(nn.Linear):
-    """A dense layer with low-rank factors beside it: y += alpha / r (x A^T) B^T."""
-
-    def __init__(self, inputs, outputs, rank, alpha):
-        super().__init__(inputs, outputs)
-        self.lora_A = nn.Linear(inputs, rank, bias=False)
-        self.lora_B = nn.Linear(rank, outputs, bias=False)
-        self.scale = alpha / rank
-
-    def forward(self, x):
-        return super().forward(x) + self.scale * self.lora_B(self.lora_A(x))
-
-
 class Attention(nn.Module):
     def __init__(self, dim, heads, lora=None):
         super().__init__()
@@ -212,7 +214,7 @@ def patch_count(shape, patch):
 
 
 class ViT(nn.Module):
-    def __init__(self, shape, classes, patch, dim, depth, heads, mlp_ratio=4, lora=None, eps=1e-6):
+    def __init__(self, shape, classes, patch, dim, depth, heads, mlp_ratio=4, lora=None, eps=1e-5):
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, patch_count(shape, patch) + 1, dim))
@@ -241,7 +243,7 @@ class MixerBlock(nn.Module):
 
 
 class Mixer(nn.Module):
-    def __init__(self, shape, classes, patch, dim, depth, token_hidden, channel_hidden, eps=1e-6):
+    def __init__(self, shape, classes, patch, dim, depth, token_hidden, channel_hidden, eps=1e-5):
         super().__init__()
         self.stem = Patches(shape[0], dim, patch)
         tokens = patch_count(shape, patch)

@@ -1,4 +1,5 @@
 // Kernels of layer normalisation: rows of `width` values, each made to have mean 0 and variance 1.
+// Each row is one position of one example; what the scale and shift are is the caller's business.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
 // The transpose of a dense matrix, in tiles that stay in registers and cache lines.
+// Both sides are dense and whole; a part of a matrix is a product with strides (gemm.hpp).
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
 // Multi-head self-attention over a sequence, alone or as the first half of a pre-norm transformer block.
+// The products of one head are in attention_core.hpp.
 #pragma once
 
 #include <cstddef>

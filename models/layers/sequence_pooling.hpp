@@ -1,4 +1,5 @@
 // From a sequence to one vector per example.
+// What the head of a classifier sees; padding is left out.
 #pragma once
 
 #include <cstddef>

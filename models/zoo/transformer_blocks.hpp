@@ -1,4 +1,5 @@
 // What the transformers of the zoo share: their stack of pre-norm blocks and the prompt tokens of an adapter.
+// Not a model: the embedding before them and the head after them are the models' own.
 #pragma once
 
 #include <cstddef>

@@ -154,7 +154,8 @@ TEST(Gemm, StaysOnTheCallingThread) {
   // By name, not by number: a thread that an earlier test has joined may still be listed for a moment.
   const auto threads = [&] {
     std::set<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(tasks)) names.insert(entry.path().filename());
+    for (const auto& entry : std::filesystem::directory_iterator(tasks))
+      names.insert(entry.path().filename());
     return names;
   };
   const std::set<std::string> before = threads();

@@ -199,7 +199,7 @@ TEST_F(Deployed, WrongPeersAreRefusedWithTheReason) {
   EXPECT_NE(larger.err.find("client index 7 is outside 0 … 2"), std::string::npos) << larger.err;
 
   const Ended worker = finish({"worker", "--connect", federation.endpoint(), "--data-dir", "data", "--store",
-                               folder_ / "store", "--threads", "1", "--budget", "1000000"});
+                               folder_ / "store", "--tasks", "1", "--crew", "1", "--budget", "1000000"});
   EXPECT_EQ(worker.code, 1);
   EXPECT_NE(worker.err.find("this server is for deployed clients"), std::string::npos) << worker.err;
 

@@ -35,7 +35,7 @@ help:
 	@echo 'make run           build, fetch MNIST, train the quickstart experiment and write its report'
 	@echo 'make build         build/release/fedloom'
 	@echo 'make test          build everything and run every test'
-	@echo 'make bench         the micro-benchmarks'
+	@echo 'make bench         the micro-benchmarks, and training side by side with PyTorch where it is installed'
 	@echo 'make chaos         200 kills of a worker and 200 of everything: the same model every time'
 	@echo 'make format        clang-format over all sources (format-check only looks)'
 	@echo 'make lint          every header compiled on its own, clang-tidy over all sources (FILES=… for some)'
@@ -67,6 +67,7 @@ test: build
 
 bench: build
 	@for program in build/release/benchmarks/*_bench; do $$program; done
+	@benchmarks/side_by_side.py
 
 chaos: build
 	@FEDLOOM_CHAOS=200 build/release/tests/test_integration --gtest_filter='*Surviv*'

@@ -14,12 +14,41 @@ namespace {
 constexpr std::size_t kWindows = 8;  // windows per vector
 constexpr int kDead = 4;             // choice of a window whose ReLU is off
 
-using In = simd::Floats<2 * kWindows>;
-using Out = simd::Floats<kWindows>;
+using Vector = simd::Floats<kWindows>;
 using Index = simd::Ints<kWindows>;
-using Choice = std::uint8_t __attribute__((vector_size(kWindows)));
 
-FEDLOOM_ALWAYS_INLINE void take_larger(Out& value, Index& index, const Out& candidate, int number) {
+// Choices are bytes in memory and integers in vectors. The compiler converts between the two lane by lane, so
+// shifts do it: four bytes make a word, the first the lowest.
+constexpr Index kByteShift{0, 8, 16, 24, 0, 8, 16, 24};
+
+FEDLOOM_ALWAYS_INLINE Index load_choice(const std::uint8_t* choice) {
+  std::int32_t words[2];
+  std::memcpy(words, choice, sizeof words);
+  const Index spread{words[0], words[0], words[0], words[0], words[1], words[1], words[1], words[1]};
+  return (spread >> kByteShift) & 0xff;
+}
+
+FEDLOOM_ALWAYS_INLINE void store_choice(std::uint8_t* choice, const Index& index) {
+  Index word = index << kByteShift;
+  word |= __builtin_shufflevector(word, word, 1, 0, 3, 2, 5, 4, 7, 6);
+  word |= __builtin_shufflevector(word, word, 2, 3, 0, 1, 6, 7, 4, 5);
+  const std::int32_t words[2] = {word[0], word[4]};
+  std::memcpy(choice, words, sizeof words);
+}
+
+struct Columns {
+  Vector even, odd;
+};
+
+// The left and the right pixels of eight windows in one of their rows.
+FEDLOOM_ALWAYS_INLINE Columns load_columns(const float* row) {
+  const auto first = simd::load<Vector>(row);
+  const auto second = simd::load<Vector>(row + kWindows);
+  return {__builtin_shufflevector(first, second, 0, 2, 4, 6, 8, 10, 12, 14),
+          __builtin_shufflevector(first, second, 1, 3, 5, 7, 9, 11, 13, 15)};
+}
+
+FEDLOOM_ALWAYS_INLINE void take_larger(Vector& value, Index& index, const Vector& candidate, int number) {
   const Index larger = (candidate > value) | (candidate != candidate);  // NOLINT: a NaN
   value = larger ? candidate : value;
   index = larger ? Index{} + number : index;
@@ -27,21 +56,21 @@ FEDLOOM_ALWAYS_INLINE void take_larger(Out& value, Index& index, const Out& cand
 
 FEDLOOM_ALWAYS_INLINE void pool_vector(const float* top, const float* bottom, float bias, bool relu,
                                        float* pooled, std::uint8_t* choice) {
-  const auto upper = simd::load<In>(top);
-  const auto lower = simd::load<In>(bottom);
-  Out value = __builtin_shufflevector(upper, upper, 0, 2, 4, 6, 8, 10, 12, 14);
+  const Columns upper = load_columns(top);
+  const Columns lower = load_columns(bottom);
+  Vector value = upper.even;
   Index index{};
-  take_larger(value, index, __builtin_shufflevector(upper, upper, 1, 3, 5, 7, 9, 11, 13, 15), 1);
-  take_larger(value, index, __builtin_shufflevector(lower, lower, 0, 2, 4, 6, 8, 10, 12, 14), 2);
-  take_larger(value, index, __builtin_shufflevector(lower, lower, 1, 3, 5, 7, 9, 11, 13, 15), 3);
+  take_larger(value, index, upper.odd, 1);
+  take_larger(value, index, lower.even, 2);
+  take_larger(value, index, lower.odd, 3);
   value += bias;
   if (relu) {
-    const Out zero{};
+    const Vector zero{};
     index = value > zero ? index : Index{} + kDead;
     value = value < zero ? zero : value;
   }
   simd::store(pooled, value);
-  simd::store(choice, __builtin_convertvector(index, Choice));
+  store_choice(choice, index);
 }
 
 // Fewer than eight windows, without touching what follows them.
@@ -74,13 +103,13 @@ std::size_t windows_with_room(const PoolPlanes& planes) {
 // Two gradient values per window for one of its rows: `left` and `right` are the choices that fall there.
 FEDLOOM_ALWAYS_INLINE void unpool_vector(const float* pooled_gradient, const std::uint8_t* choice, int left,
                                          int right, float* gradient) {
-  const auto value = simd::load<Out>(pooled_gradient);
-  const Index index = __builtin_convertvector(simd::load<Choice>(choice), Index);
-  const Out zero{};
-  const Out first = index == left ? value : zero;
-  const Out second = index == right ? value : zero;
-  simd::store(gradient,
-              __builtin_shufflevector(first, second, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
+  const auto value = simd::load<Vector>(pooled_gradient);
+  const Index index = load_choice(choice);
+  const Vector first = simd::keep<kWindows>(value, index == left);
+  const Vector second = simd::keep<kWindows>(value, index == right);
+  // Interleaved in two halves: a vector of both would be put together float by float on AVX2.
+  simd::store(gradient, __builtin_shufflevector(first, second, 0, 8, 1, 9, 2, 10, 3, 11));
+  simd::store(gradient + kWindows, __builtin_shufflevector(first, second, 4, 12, 5, 13, 6, 14, 7, 15));
 }
 
 FEDLOOM_ALWAYS_INLINE void unpool_rest(const float* pooled_gradient, const std::uint8_t* choice,

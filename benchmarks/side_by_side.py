@@ -113,7 +113,8 @@ def main() -> None:
     if arguments.print or reason or arguments.models is not None:
         print("docs/benchmarks.md is left as it is: its table is of all models on both sides")
         return
-    about = (f"{machine()}; {arguments.pairs} pairs of {arguments.seconds:g} s, "
+    about = (f"{machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[2]:.1f}; "
+             f"{arguments.pairs} pairs of {arguments.seconds:g} s, "
              f"{'processor' if arguments.clock == 'cpu' else 'wall'} time:")
     page = pathlib.Path(arguments.page)
     before, rest = page.read_text().split(BEGIN)

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -23,21 +22,6 @@ namespace {
 
 constexpr std::size_t kBatch = 6;
 constexpr std::int64_t kClasses = 4;
-
-// Beside every registered model at its small settings: settings that change which layers it is made of.
-struct Variant {
-  std::string model;
-  std::string settings;
-};
-const std::map<std::string, Variant> kVariants = {
-    {"resnet_with_batch_norm", {"resnet", "{depth: 8, norm: batch}"}},
-    {"vit_with_mean", {"vit", "{dim: 12, depth: 1, heads: 2, pool: mean, dropout: 0.2}"}}};
-
-std::vector<std::string> models_and_variants() {
-  std::vector<std::string> names = ModelRegistry::instance().names();
-  for (const auto& [name, variant] : kVariants) names.push_back(name);
-  return names;
-}
 
 // Examples of a form; owns what a Batch points to.
 struct Examples {
@@ -82,10 +66,8 @@ struct Examples {
 class ModelConformance : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    const auto variant = kVariants.find(GetParam());
-    name_ = variant == kVariants.end() ? GetParam() : variant->second.model;
-    testing::FittingModel fitting =
-        testing::model_with_data(name_, variant == kVariants.end() ? "" : variant->second.settings);
+    testing::FittingModel fitting = testing::model_with_data(GetParam());
+    name_ = fitting.registered;
     model_ = std::move(fitting.model);
     spec_ = fitting.spec;
     ASSERT_NE(model_, nullptr) << "accepts none of the forms of data that this test knows";
@@ -366,7 +348,7 @@ TEST_P(ModelConformance, ObserverSeesLayersAndChangesNothing) {
     EXPECT_NE(model_->layout()->find(layer + ".weight"), nullptr) << layer << " is not a layer with weights";
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, ModelConformance, ::testing::ValuesIn(models_and_variants()),
+INSTANTIATE_TEST_SUITE_P(Registry, ModelConformance, ::testing::ValuesIn(testing::models_and_variants()),
                          [](const auto& instance) { return instance.param; });
 
 }  // namespace

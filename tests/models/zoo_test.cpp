@@ -52,6 +52,10 @@ TEST(Zoo, ParameterCountsOfThePaper) {
   // Convolutions 48 x 64, 576 x 128, 512 x 256, dense 1024 x 2048 and 2048 x 2048, head 2048 x 10.
   EXPECT_EQ(make("alexnet", cifar)->layout()->size(),
             48U * 64 + 576 * 128 + 512 * 256 + 1024 * 2048 + 2048 * 2048 + 2048 * 10);
+  // LEAF: 80 characters in 8 features, four gates of 256 units over 8 + 256 inputs and then over 256 + 256,
+  // two biases each, 80 logits.
+  EXPECT_EQ(make("char_lstm", {{80}, 80, 80})->layout()->size(),
+            80U * 8 + 1024 * (8 + 256 + 2) + 1024 * (256 + 256 + 2) + 80 * 257);
 }
 
 TEST(Zoo, ReducedResnet18OfContinualLearning) {

@@ -50,6 +50,12 @@ BatchGradient::Sum BatchGradient::mean(std::span<const std::uint32_t> positions)
 
 BatchGradient::Sum BatchGradient::clipped_sum(std::span<const std::uint32_t> positions, double bound) {
   FEDLOOM_CHECK(bound > 0.0, "clipping examples to a norm of {}", bound);
+  if (const std::string mixing = run_.model->mixing_layer(); !mixing.empty())
+    throw user_error(
+        "gradients cannot be clipped example by example: the batch normalisation '{}' mixes the examples of "
+        "a "
+        "batch; choose a model with group normalisation, such as resnet with 'norm: group'",
+        mixing);
   square_norms_.resize(at_once_);
   example_weights_.resize(at_once_);
   if (positions.empty()) std::fill(run_.gradient.begin(), run_.gradient.end(), 0.0F);

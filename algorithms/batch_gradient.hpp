@@ -33,8 +33,10 @@ class BatchGradient {
   /// backward pass without parameter gradients, the sum from a second with weights (ghost clipping), so no
   /// example's gradient is ever formed. Abadi et al., Deep Learning with Differential Privacy, CCS 2016; Li,
   /// Tramèr, Liang, Hashimoto, Large Language Models Can Be Strong Differentially Private Learners, ICLR
-  /// 2022. The loss must treat examples apart, as cross-entropy does. The bound holds up to float rounding;
-  /// an example whose norm is NaN makes the sum NaN, one whose norm is infinite adds nothing finite.
+  /// 2022. The loss must treat examples apart, as cross-entropy does; a model that mixes them
+  /// (Model::mixing_layer) is refused with a UserError before anything is computed. The bound holds up to
+  /// float rounding; an example whose norm is NaN makes the sum NaN, one whose norm is infinite adds nothing
+  /// finite.
   Sum clipped_sum(std::span<const std::uint32_t> positions, double bound);
 
  private:

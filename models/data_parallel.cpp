@@ -72,6 +72,7 @@ class DataParallelModel final : public Model {
 
   const std::shared_ptr<const Layout>& layout() const override { return model_->layout(); }
   std::size_t outputs() const override { return model_->outputs(); }
+  std::string mixing_layer() const override { return model_->mixing_layer(); }
   void initialize(std::span<float> parameters, Random& random) const override {
     model_->initialize(parameters, random);
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -87,6 +88,9 @@ class Model {
   virtual void backward(std::span<const float> parameters, const Batch& batch, Workspace& workspace,
                         std::span<const float> logit_gradient, std::span<float> gradient,
                         const BackwardOptions& options) const = 0;
+  /// Name of a layer that mixes the examples of a batch in training, as batch normalisation does, "" for
+  /// none. Where one does, gradients of single examples (example_square_norms, example_weights) mean nothing.
+  virtual std::string mixing_layer() const { return {}; }
   /// Multiply-adds times two of one example's forward pass; backward is counted as twice that.
   virtual double forward_flops() const = 0;
 };

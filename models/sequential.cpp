@@ -35,6 +35,7 @@ class Sequential final : public Model {
   const std::shared_ptr<const Layout>& layout() const override { return layout_; }
   std::size_t outputs() const override { return chain_->output_width(); }
   double forward_flops() const override { return chain_->forward_flops(); }
+  std::string mixing_layer() const override { return chain_->mixing_layer(); }
 
   void initialize(std::span<float> parameters, Random& random) const override {
     check_parameters(parameters);

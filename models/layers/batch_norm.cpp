@@ -31,6 +31,8 @@ class BatchNorm final : public Layer {
     variance_ = plan.add_statistic(name + ".running_var", {shape[0]});
   }
 
+  std::string mixing_layer() const override { return from_batch(true) ? name() : std::string(); }
+
   LayerNeeds needs(std::size_t) const override { return {.kept_bytes = 2 * channels_ * sizeof(float)}; }
 
   void initialize(std::span<float> parameters, Random&) const override {
@@ -69,8 +71,7 @@ class BatchNorm final : public Layer {
     if (pass.square_norms != nullptr && meets)
       throw user_error(
           "gradients of single examples do not exist below the batch norm '{}', which mixes the examples of "
-          "a "
-          "batch; choose group norm",
+          "a batch; choose group norm",
           name());
     if (options_.relu) relu_backward(dy, y, pass.batch.size * input_width());
     for (std::size_t c = 0; c < channels_; ++c) {

@@ -43,6 +43,12 @@ std::size_t Chain::gradient_floats(std::size_t max_batch) const {
   return aligned_floats(max_batch * widest);
 }
 
+std::string Chain::mixing_layer() const {
+  for (const auto& layer : layers_)
+    if (std::string name = layer->mixing_layer(); !name.empty()) return name;
+  return {};
+}
+
 LayerNeeds Chain::needs(std::size_t max_batch) const {
   LayerNeeds total;
   for (std::size_t i = 0; i < layers_.size(); ++i) {

@@ -19,6 +19,7 @@ class Chain final : public Layer {
 
   /// True when no layer computes anything: the chain is the identity under another shape.
   bool is_view() const override { return layers_.empty(); }
+  std::string mixing_layer() const override;
   LayerNeeds needs(std::size_t max_batch) const override;
   void initialize(std::span<float> parameters, Random& random) const override;
   double forward_flops() const override;

@@ -68,6 +68,9 @@ class Layer {
 
   /// Whether the output is the input under another shape; such a layer is never run.
   virtual bool is_view() const { return false; }
+  /// Name of the first layer in here that mixes the examples of a batch when it trains, "" for none: below it
+  /// no gradient belongs to a single example.
+  virtual std::string mixing_layer() const;
   virtual LayerNeeds needs(std::size_t max_batch) const;
   /// Fills this layer's slices of the flat vector.
   virtual void initialize(std::span<float> parameters, Random& random) const;

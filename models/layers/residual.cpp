@@ -42,6 +42,11 @@ class Residual final : public Layer {
             .scratch_floats = copies + std::max(branch.scratch_floats, shortcut.scratch_floats)};
   }
 
+  std::string mixing_layer() const override {
+    std::string name = branch_->mixing_layer();
+    return name.empty() ? shortcut_->mixing_layer() : name;
+  }
+
   void initialize(std::span<float> parameters, Random& random) const override {
     branch_->initialize(parameters, random);
     shortcut_->initialize(parameters, random);

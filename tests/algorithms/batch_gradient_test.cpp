@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "models/elementwise.hpp"
@@ -102,7 +103,7 @@ TEST_P(BatchGradientOf, ClippedSumTakesABatchOfAnySize) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, BatchGradientOf, ::testing::Values("softmax", "mlp", "cnn"),
+INSTANTIATE_TEST_SUITE_P(Models, BatchGradientOf, ::testing::Values("softmax", "mlp", "cnn", "char_lstm"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 // With all parameters at zero every logit is zero, so example x with label c of C classes has the gradient
@@ -119,6 +120,38 @@ TEST(BatchGradient, ClippedExamplesHaveTheLengthOfTheBound) {
   EXPECT_NEAR(norm(task.gradient), length, 1e-5 * length);
   EXPECT_EQ(gradient.clipped_sum(std::span(&position, 1), 0.25).clipped, 1U);
   EXPECT_NEAR(norm(task.gradient), 0.25, 1e-6);
+}
+
+// Before anything is computed: running statistics are not touched. Frozen ones mix nothing.
+TEST(BatchGradient, RefusesToClipExamplesThatMix) {
+  NoiseTask task(model_with_data("resnet_with_batch_norm"), 4, {.batch_size = 4});
+  BatchGradient gradient(kObjective, task.run);
+  const FloatBuffer before = task.parameters;
+  try {
+    gradient.clipped_sum(first(4), 1.0);
+    ADD_FAILURE() << "examples were clipped";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("batch normalisation 'bn1' mixes"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("norm: group"));
+  }
+  EXPECT_EQ(task.parameters, before);
+}
+
+TEST(BatchGradient, FrozenBatchNormMixesNothing) {
+  const DataSpec spec{{3, 8, 8}, 4, 0};
+  const auto make = [&](std::vector<std::string> train) {
+    Adaptation how;
+    how.method = Adaptation::Method::freeze;
+    how.train = std::move(train);
+    return ModelRegistry::instance()
+        .find("resnet", "model")
+        .make(ConfigNode::from_text("{depth: 8, norm: batch}", "settings"), {spec, how});
+  };
+  EXPECT_EQ(make({"linear", "layer3.0.bn2"})->mixing_layer(), "layer3.0.bn2");
+  NoiseTask task({"resnet", make({"linear"}), spec}, 4, {.batch_size = 4});
+  BatchGradient gradient(kObjective, task.run);
+  gradient.clipped_sum(first(4), 0.01);
+  EXPECT_GT(norm(task.gradient), 0.0);
 }
 
 }  // namespace

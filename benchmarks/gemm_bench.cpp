@@ -50,6 +50,16 @@ constexpr Product kProducts[] = {
     {"cnn.fc1/inputs/B32", 32, 3136, 512, false, false},
     {"cnn.fc1/weights/B32", 512, 3136, 32, true, false},
     {"cnn.fc2/forward/B10", 10, 10, 512, false, true},
+    {"lenet.fc1/forward/B10", 10, 120, 400, false, true},
+    {"lenet.fc1/inputs/B10", 10, 400, 120, false, false},
+    {"lenet.fc1/weights/B10", 120, 400, 10, true, false},
+    {"lenet.fc3/weights/B10", 10, 84, 10, true, false},
+    {"vit.lora.A/forward", 2080, 4, 192, false, true},
+    {"vit.lora.B/forward", 2080, 192, 4, false, true},
+    {"vit.lora.A/weights", 4, 192, 2080, true, false},
+    {"vit.lora.B/weights", 192, 4, 2080, true, false},
+    {"vit.lora.A/inputs", 2080, 192, 4, false, false},
+    {"vit.lora.B/inputs", 2080, 4, 192, false, false},
 };
 
 void product(benchmark::State& state, const Product& p, void (*backend)(const GemmCall&)) {
@@ -85,6 +95,7 @@ void register_products() {
     if (gemm_backend::has_onednn()) add("onednn", gemm_backend::onednn);
     add("eigen", gemm_backend::eigen);
     if (!p.a_transposed && p.b_transposed) add("dot", gemm_backend::dot);
+    if (!p.b_transposed) add("outer", gemm_backend::outer);
   }
 }
 

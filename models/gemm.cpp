@@ -57,7 +57,7 @@ void onednn(const GemmCall& call) {
   const auto extent = [](std::size_t value) { return static_cast<dnnl_dim_t>(value); };
   const dnnl_status_t status =
       dnnl_sgemm(call.a.transposed ? 'T' : 'N', call.b.transposed ? 'T' : 'N', extent(call.m), extent(call.n),
-                 extent(call.k), 1.0F, call.a.data, extent(call.a.stride), call.b.data, extent(call.b.stride),
+                 extent(call.k), call.scale, call.a.data, extent(call.a.stride), call.b.data, extent(call.b.stride),
                  call.accumulate ? 1.0F : 0.0F, call.c, extent(call.c_stride));
   FEDLOOM_CHECK(status == dnnl_success, "oneDNN refused a {} x {} x {} product with status {}", call.m,
                 call.n, call.k, static_cast<int>(status));

@@ -1,6 +1,6 @@
 // The one door to matrix products. Row-major, float, on the calling thread only, and the same bits every
-// time for one shape on one machine. Behind it: oneDNN where it is installed, a dot-product kernel for
-// short batches against a transposed matrix, Eigen everywhere else.
+// time for one shape on one machine. Behind it: oneDNN where it is installed, Eigen where it is not, and two
+// kernels of our own for the products of mini-batches and of low rank, where packing operands does not pay.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +17,8 @@ struct MatrixView {
 inline MatrixView plain(const float* data, std::size_t stride) { return {data, stride, false}; }
 inline MatrixView transposed(const float* data, std::size_t stride) { return {data, stride, true}; }
 
-/// C = A B, or C += A B when `accumulate`: A is (m, k), B is (k, n) after their transposes, C is (m, n) with
-/// `c_stride` floats from row to row and overlaps neither. An empty sum (k = 0) is zero.
+/// C = scale A B, or C += scale A B when `accumulate`: A is (m, k), B is (k, n) after their transposes, C is
+/// (m, n) with `c_stride` floats from row to row and overlaps neither. An empty sum (k = 0) is zero.
 struct GemmCall {
   std::size_t m;
   std::size_t n;
@@ -28,6 +28,7 @@ struct GemmCall {
   float* c;
   std::size_t c_stride;
   bool accumulate = false;
+  float scale = 1.0F;
 };
 
 /// Computes the product with whichever backend was fastest for its form.
@@ -45,6 +46,10 @@ void eigen(const GemmCall& call);
 bool dot_fits(const GemmCall& call);
 /// Every element of C as a dot product of two contiguous rows: reads B exactly once, unpacked.
 void dot(const GemmCall& call);
+/// Whether `outer` can do this call: B plain.
+bool outer_fits(const GemmCall& call);
+/// C in register tiles, each a sum of outer products: reads A and B where they lie, unpacked.
+void outer(const GemmCall& call);
 
 }  // namespace gemm_backend
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "models/gemm.hpp"
+#include "models/kernels/instruction_set.hpp"
 #include "models/vectors.hpp"
 
 namespace fedloom::gemm_backend {
@@ -89,7 +90,7 @@ FEDLOOM_ALWAYS_INLINE void block(const GemmCall& call, std::size_t row, std::siz
   for (std::size_t i = 0; i < Rows; ++i) {
     float* c = call.c + (row + i) * call.c_stride + column;
     for (std::size_t j = 0; j < Columns; ++j)
-      c[j] = (call.accumulate ? c[j] : 0.0F) + totals[i * Columns + j];
+      c[j] = (call.accumulate ? c[j] : 0.0F) + call.scale * totals[i * Columns + j];
   }
 }
 
@@ -123,18 +124,6 @@ void run_baseline(const GemmCall& call) { run<4, 4>(call); }
 #if defined(__x86_64__)
 [[gnu::target("arch=x86-64-v3")]] void run_avx2(const GemmCall& call) { run<8, 6>(call); }
 [[gnu::target("arch=x86-64-v4")]] void run_avx512(const GemmCall& call) { run<16, 10>(call); }
-
-using Kernel = void (*)(const GemmCall&);
-
-Kernel choose() {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512cd"))
-    return run_avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
-    return run_avx2;
-  return run_baseline;
-}
 #endif
 
 }  // namespace
@@ -146,11 +135,13 @@ bool dot_fits(const GemmCall& call) {
 
 void dot(const GemmCall& call) {
 #if defined(__x86_64__)
-  static const Kernel kernel = choose();
-  kernel(call);
-#else
-  run_baseline(call);
+  switch (instruction_set()) {
+    case InstructionSet::avx512: return run_avx512(call);
+    case InstructionSet::avx2: return run_avx2(call);
+    case InstructionSet::baseline: break;
+  }
 #endif
+  run_baseline(call);
 }
 
 }  // namespace fedloom::gemm_backend

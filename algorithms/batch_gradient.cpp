@@ -48,6 +48,17 @@ BatchGradient::Sum BatchGradient::mean(std::span<const std::uint32_t> positions)
   });
 }
 
+BatchGradient::Sum BatchGradient::descend(std::span<const std::uint32_t> positions, double rate) {
+  FEDLOOM_CHECK(!positions.empty() && in_one_piece(positions), "a joined step on {} examples, {} at once",
+                positions.size(), at_once_);
+  const float share = 1.0F / static_cast<float>(positions.size());
+  return in_pieces(positions, [&](const Batch& batch, std::span<float> dlogits, std::span<float> gradient) {
+    scale(dlogits.data(), share, dlogits.size());
+    run_.model->descend(run_.parameters, batch, *run_.workspace, dlogits, gradient, static_cast<float>(rate));
+    return std::uint64_t{0};
+  });
+}
+
 BatchGradient::Sum BatchGradient::clipped_sum(std::span<const std::uint32_t> positions, double bound) {
   FEDLOOM_CHECK(bound > 0.0, "clipping examples to a norm of {}", bound);
   if (const std::string mixing = run_.model->mixing_layer(); !mixing.empty())

@@ -28,6 +28,13 @@ class BatchGradient {
   /// batch: they see pieces.
   Sum mean(std::span<const std::uint32_t> positions);
 
+  /// Whether these examples fit the workspace at once.
+  bool in_one_piece(std::span<const std::uint32_t> positions) const { return positions.size() <= at_once_; }
+
+  /// run.parameters -= rate * mean gradient, for examples in_one_piece: the bits of mean() and then plain
+  /// SGD. run.gradient is undefined afterwards.
+  Sum descend(std::span<const std::uint32_t> positions, double rate);
+
   /// run.gradient := sum over the examples at `positions` of g_i min(1, bound / |g_i|), g_i the gradient of
   /// one example's loss over trained slices: zero for no examples. bound > 0. The norms come from a first
   /// backward pass without parameter gradients, the sum from a second with weights (ghost clipping), so no

@@ -1,6 +1,8 @@
 // Default client behaviour. The local SGD loop is local_training.cpp.
 #include "algorithms/local_objective.hpp"
 
+#include <typeinfo>
+
 #include "algorithms/local_training.hpp"
 #include "core/error.hpp"
 #include "core/simd.hpp"
@@ -44,6 +46,8 @@ LossSum LocalObjective::loss(TaskRun& run, std::span<const float> logits, std::s
 }
 
 void LocalObjective::correct(TaskRun& /*run*/, std::span<float> /*gradient*/) const {}
+
+bool LocalObjective::corrects() const { return typeid(*this) != typeid(LocalObjective); }
 
 void LocalObjective::finish(TaskRun& run, Update& update) const {
   update.slots.push_back(delta_payload(run));

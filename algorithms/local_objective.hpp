@@ -70,6 +70,9 @@ class LocalObjective {
                        const Batch& batch, std::span<float> logit_gradient) const;
   /// Once per step on the flat mean gradient, before the optimizer: proximal pull, control variate …
   virtual void correct(TaskRun& run, std::span<float> gradient) const;
+  /// Whether correct() may do anything. When it does not and SGD is plain, a step is joined with the backward
+  /// pass and no gradient is written. An objective of its own is taken to correct unless it says otherwise.
+  virtual bool corrects() const;
   /// Fill the update. Default: slot "delta" = exchanged slices of parameters - start.
   virtual void finish(TaskRun& run, Update& update) const;
 };

@@ -1,6 +1,7 @@
 // Order of examples, and the loop. One step:
 //   g = mean gradient of the batch;  g = correct(g);  g = g min(1, clip_norm / |g|);  optimizer(g, scheduled
 //   lr)
+// Where nothing comes between gradient and optimizer, and that is plain SGD, both are one call of the model.
 #include "algorithms/local_training.hpp"
 
 #include <algorithm>
@@ -58,13 +59,18 @@ void train_locally(const LocalObjective& objective, TaskRun& run) {
                    run.random(Stream::data_order));
   BatchGradient gradient(objective, run);
   const SliceSet trained = recipe.clip_norm > 0.0 ? trained_slices(layout) : SliceSet();
+  const bool joined = !objective.corrects() && recipe.clip_norm == 0.0 && run.optimizer->is_plain_sgd();
   for (std::int64_t t = 0; t < steps; ++t) {
     const std::span<const std::uint32_t> positions = order.next();
-    run.loss_sum += gradient.mean(positions).loss;
-    objective.correct(run, run.gradient);
-    if (recipe.clip_norm > 0.0) clip_gradient(trained, run.gradient, recipe.clip_norm);
-    run.optimizer->step(layout, run.parameters, run.gradient,
-                        scheduled_rate(recipe.schedule, recipe.learning_rate, t, steps));
+    const double rate = scheduled_rate(recipe.schedule, recipe.learning_rate, t, steps);
+    if (joined && gradient.in_one_piece(positions)) {
+      run.loss_sum += gradient.descend(positions, rate).loss;
+    } else {
+      run.loss_sum += gradient.mean(positions).loss;
+      objective.correct(run, run.gradient);
+      if (recipe.clip_norm > 0.0) clip_gradient(trained, run.gradient, recipe.clip_norm);
+      run.optimizer->step(layout, run.parameters, run.gradient, rate);
+    }
     run.loss_count += positions.size();
     ++run.steps;
   }

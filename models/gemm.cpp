@@ -57,7 +57,7 @@ void onednn(const GemmCall& call) {
   const auto extent = [](std::size_t value) { return static_cast<dnnl_dim_t>(value); };
   const dnnl_status_t status =
       dnnl_sgemm(call.a.transposed ? 'T' : 'N', call.b.transposed ? 'T' : 'N', extent(call.m), extent(call.n),
-                 extent(call.k), call.scale, call.a.data, extent(call.a.stride), call.b.data, extent(call.b.stride),
+                 extent(call.k), 1.0F, call.a.data, extent(call.a.stride), call.b.data, extent(call.b.stride),
                  call.accumulate ? 1.0F : 0.0F, call.c, extent(call.c_stride));
   FEDLOOM_CHECK(status == dnnl_success, "oneDNN refused a {} x {} x {} product with status {}", call.m,
                 call.n, call.k, static_cast<int>(status));
@@ -73,13 +73,13 @@ void onednn(const GemmCall& call) {
 }  // namespace gemm_backend
 
 void gemm(const GemmCall& call) {
-  // Above this many rows packing B pays for itself (measured: benchmarks/gemm_bench).
-  constexpr std::size_t kShortBatch = 16;
   if (call.m == 0 || call.n == 0) return;
   if (call.k == 0) {
     if (!call.accumulate) clear(call);
   } else if (call.m <= kShortBatch && gemm_backend::dot_fits(call)) {
     gemm_backend::dot(call);
+  } else if (std::min(call.m, call.k) <= kShortBatch && gemm_backend::outer_fits(call)) {
+    gemm_backend::outer(call);
   } else if (gemm_backend::has_onednn()) {
     gemm_backend::onednn(call);
   } else {

@@ -5,7 +5,12 @@
 
 #include <cstddef>
 
+#include "models/kernels/instruction_set.hpp"
+
 namespace fedloom {
+
+/// Rows of a mini-batch up to which packing operands does not pay (measured: benchmarks/gemm_bench).
+constexpr std::size_t kShortBatch = 16;
 
 /// A stored row-major matrix, used as it is or transposed. `stride` is the distance between stored rows.
 struct MatrixView {
@@ -17,8 +22,8 @@ struct MatrixView {
 inline MatrixView plain(const float* data, std::size_t stride) { return {data, stride, false}; }
 inline MatrixView transposed(const float* data, std::size_t stride) { return {data, stride, true}; }
 
-/// C = scale A B, or C += scale A B when `accumulate`: A is (m, k), B is (k, n) after their transposes, C is
-/// (m, n) with `c_stride` floats from row to row and overlaps neither. An empty sum (k = 0) is zero.
+/// C = A B, or C += A B when `accumulate`: A is (m, k), B is (k, n) after their transposes, C is (m, n) with
+/// `c_stride` floats from row to row and overlaps neither. An empty sum (k = 0) is zero.
 struct GemmCall {
   std::size_t m;
   std::size_t n;
@@ -28,13 +33,15 @@ struct GemmCall {
   float* c;
   std::size_t c_stride;
   bool accumulate = false;
-  float scale = 1.0F;
 };
 
-/// Computes the product with whichever backend was fastest for its form.
+/// Computes the product with the backend that is fastest for its form, which depends on m, n, k and the
+/// transposes alone: `dot` where it fits and m <= kShortBatch, `outer` where it fits and m or k <=
+/// kShortBatch, else oneDNN or Eigen.
 void gemm(const GemmCall& call);
 
-/// The backends by themselves, for the benchmark and the tests that compare them. m, n, k >= 1.
+/// The backends by themselves, for the benchmark and the tests that compare them. m, n, k >= 1. Our own can
+/// be asked for a lesser instruction set than the processor's best.
 namespace gemm_backend {
 
 /// Whether the program was built with oneDNN.
@@ -46,10 +53,12 @@ void eigen(const GemmCall& call);
 bool dot_fits(const GemmCall& call);
 /// Every element of C as a dot product of two contiguous rows: reads B exactly once, unpacked.
 void dot(const GemmCall& call);
+void dot(const GemmCall& call, InstructionSet set);
 /// Whether `outer` can do this call: B plain.
 bool outer_fits(const GemmCall& call);
 /// C in register tiles, each a sum of outer products: reads A and B where they lie, unpacked.
 void outer(const GemmCall& call);
+void outer(const GemmCall& call, InstructionSet set);
 
 }  // namespace gemm_backend
 

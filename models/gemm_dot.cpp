@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "models/gemm.hpp"
-#include "models/kernels/instruction_set.hpp"
 #include "models/vectors.hpp"
 
 namespace fedloom::gemm_backend {
@@ -90,7 +89,7 @@ FEDLOOM_ALWAYS_INLINE void block(const GemmCall& call, std::size_t row, std::siz
   for (std::size_t i = 0; i < Rows; ++i) {
     float* c = call.c + (row + i) * call.c_stride + column;
     for (std::size_t j = 0; j < Columns; ++j)
-      c[j] = (call.accumulate ? c[j] : 0.0F) + call.scale * totals[i * Columns + j];
+      c[j] = (call.accumulate ? c[j] : 0.0F) + totals[i * Columns + j];
   }
 }
 
@@ -133,9 +132,9 @@ bool dot_fits(const GemmCall& call) {
   return !call.a.transposed && call.b.transposed && call.k >= kWidestVector;
 }
 
-void dot(const GemmCall& call) {
+void dot(const GemmCall& call, InstructionSet set) {
 #if defined(__x86_64__)
-  switch (instruction_set()) {
+  switch (set) {
     case InstructionSet::avx512: return run_avx512(call);
     case InstructionSet::avx2: return run_avx2(call);
     case InstructionSet::baseline: break;
@@ -143,5 +142,7 @@ void dot(const GemmCall& call) {
 #endif
   run_baseline(call);
 }
+
+void dot(const GemmCall& call) { dot(call, instruction_set()); }
 
 }  // namespace fedloom::gemm_backend

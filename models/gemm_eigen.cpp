@@ -25,9 +25,9 @@ void multiply(const A& a, const B& b, const GemmCall& call) {
   Eigen::Map<Matrix, Eigen::Unaligned, Stride> c(call.c, extent(call.m), extent(call.n),
                                                  Stride(extent(call.c_stride)));
   if (call.accumulate)
-    c.noalias() += call.scale * (a * b);
+    c.noalias() += a * b;
   else
-    c.noalias() = call.scale * (a * b);
+    c.noalias() = a * b;
 }
 
 }  // namespace

@@ -91,6 +91,12 @@ class Model {
   /// Name of a layer that mixes the examples of a batch in training, as batch normalisation does, "" for
   /// none. Where one does, gradients of single examples (example_square_norms, example_weights) mean nothing.
   virtual std::string mixing_layer() const { return {}; }
+  /// Plain SGD in one call after forward: parameters -= rate * gradient on trained slices, the same bits as
+  /// backward and then an optimizer that is plain SGD, but without going through memory twice where a layer
+  /// can. `scratch` has layout().size() floats, undefined afterwards, as is the workspace until its next
+  /// forward.
+  virtual void descend(std::span<float> parameters, const Batch& batch, Workspace& workspace,
+                       std::span<const float> logit_gradient, std::span<float> scratch, float rate) const;
   /// Multiply-adds times two of one example's forward pass; backward is counted as twice that.
   virtual double forward_flops() const = 0;
 };

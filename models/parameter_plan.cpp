@@ -12,8 +12,9 @@ Held ParameterPlan::add(const std::string& name, std::vector<std::int64_t> shape
   const std::size_t size = element_count(shape);
   const std::size_t offset = builder_.add(name, std::move(shape), role);
   names_.push_back(name);
-  if (role == Role::trained) trained_size_ += size;
-  return {offset, size, role == Role::trained};
+  const Held held{offset, size, role == Role::trained};
+  if (held.trained) trained_.push_back(held);
+  return held;
 }
 
 Held ParameterPlan::add(const std::string& name, std::vector<std::int64_t> shape) {
@@ -40,7 +41,7 @@ std::shared_ptr<const Layout> ParameterPlan::build() const {
         "adapter: no layer of the model took it (targets: {}); the model has the slices {}",
         adaptation_.targets.empty() ? "none given" : fmt::format("{}", fmt::join(adaptation_.targets, ", ")),
         fmt::join(names_, ", "));
-  if (adaptation_.adapts() && trained_size_ == 0)
+  if (adaptation_.adapts() && trained_.empty())
     throw user_error("adapter: nothing is left to train; name slices in adapter.train, e.g. the head");
   return builder_.build();
 }

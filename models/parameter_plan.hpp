@@ -33,8 +33,8 @@ class ParameterPlan {
   /// A running value of normalisation; frozen where the adaptation freezes the rest of its layer.
   Held add_statistic(const std::string& name, std::vector<std::int64_t> shape);
 
-  /// Floats of trained slices so far; a layer that added none has no gradient of its own.
-  std::size_t trained_size() const { return trained_size_; }
+  /// Trained slices so far; a layer that added none has no gradient of its own.
+  const std::vector<Held>& trained() const { return trained_; }
   /// The layout, once every layer was built. Throws UserError when a pattern of the adaptation fits nothing.
   std::shared_ptr<const Layout> build() const;
 
@@ -47,7 +47,7 @@ class ParameterPlan {
   Adaptation adaptation_;
   Layout::Builder builder_;
   std::vector<std::string> names_;
-  std::size_t trained_size_ = 0;
+  std::vector<Held> trained_;
   std::size_t adapters_ = 0;
 };
 

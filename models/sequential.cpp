@@ -86,8 +86,19 @@ class Sequential final : public Model {
   void backward(std::span<const float> parameters, const Batch& batch, Workspace& workspace,
                 std::span<const float> logit_gradient, std::span<float> gradient,
                 const BackwardOptions& options) const override;
+  void descend(std::span<float> parameters, const Batch& batch, Workspace& workspace,
+               std::span<const float> logit_gradient, std::span<float> scratch, float rate) const override;
 
  private:
+  void check_backward(std::span<const float> parameters, const Batch& batch, const SequentialSpace& space,
+                      std::span<const float> logit_gradient) const {
+    check_parameters(parameters);
+    FEDLOOM_CHECK(batch.size == space.batch, "backward of {} examples after forward of {}", batch.size,
+                  space.batch);
+    FEDLOOM_CHECK(logit_gradient.size() == batch.size * outputs(),
+                  "{} logit gradients for {} examples of {} outputs", logit_gradient.size(), batch.size,
+                  outputs());
+  }
   void check_parameters(std::span<const float> parameters) const {
     FEDLOOM_CHECK(parameters.size() == layout_->size(), "{} parameters for a layout of {}", parameters.size(),
                   layout_->size());
@@ -111,13 +122,10 @@ class Sequential final : public Model {
 void Sequential::backward(std::span<const float> parameters, const Batch& batch, Workspace& workspace,
                           std::span<const float> logit_gradient, std::span<float> gradient,
                           const BackwardOptions& options) const {
-  check_parameters(parameters);
   SequentialSpace& space = own(workspace);
+  check_backward(parameters, batch, space, logit_gradient);
   const std::size_t B = batch.size;
   const std::size_t input_width = chain_->input_width();
-  FEDLOOM_CHECK(B == space.batch, "backward of {} examples after forward of {}", B, space.batch);
-  FEDLOOM_CHECK(logit_gradient.size() == B * outputs(), "{} logit gradients for {} examples of {} outputs",
-                logit_gradient.size(), B, outputs());
   FEDLOOM_CHECK(gradient.empty() || gradient.size() == layout_->size(), "a gradient of {} for a layout of {}",
                 gradient.size(), layout_->size());
   FEDLOOM_CHECK(options.example_weights.empty() || options.example_weights.size() == B,
@@ -145,6 +153,18 @@ void Sequential::backward(std::span<const float> parameters, const Batch& batch,
       options.example_square_norms.empty() ? nullptr : options.example_square_norms.data(), space.training};
   chain_->backward(pass, batch.features, space.output, current,
                    options.input_gradient.empty() ? nullptr : options.input_gradient.data(), space.storage);
+}
+
+void Sequential::descend(std::span<float> parameters, const Batch& batch, Workspace& workspace,
+                         std::span<const float> logit_gradient, std::span<float> scratch, float rate) const {
+  SequentialSpace& space = own(workspace);
+  check_backward(parameters, batch, space, logit_gradient);
+  FEDLOOM_CHECK(scratch.size() == layout_->size(), "a gradient of {} for a layout of {}", scratch.size(),
+                layout_->size());
+  std::copy(logit_gradient.begin(), logit_gradient.end(), space.gradient);
+  const Descent descent{parameters.data(), rate};
+  const BackwardPass pass{parameters.data(), batch, scratch.data(), nullptr, space.training, &descent};
+  chain_->backward(pass, batch.features, space.output, space.gradient, nullptr, space.storage);
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
-// The backward pass of a dense layer joined with plain SGD: the input's gradient and the new weights in one pass
-// over the weights, without writing a gradient.
+// The backward pass of a dense layer joined with plain SGD: the input's gradient and the new weights in one
+// pass over the weights, without writing a gradient.
 #pragma once
 
 #include <cstddef>
+
+#include "models/kernels/instruction_set.hpp"
 
 namespace fedloom {
 
@@ -18,8 +20,8 @@ struct DenseStep {
   float rate;           // learning rate
 };
 
-/// dx := dy W with the old W, then W -= rate dy^T x. Sums run over O and R in order: the same bits on every
-/// vector width that multiplies and adds in one rounding.
-void dense_step(const DenseStep& step);
+/// dx := dy W with the old W, then W := W - rate (dy^T x). Bit for bit what gemm_backend::outer for both
+/// products and then add_scaled give.
+void dense_step(const DenseStep& step, InstructionSet set = instruction_set());
 
 }  // namespace fedloom

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "models/elementwise.hpp"
 
 namespace fedloom {
 
@@ -15,19 +16,22 @@ Chain::Chain(std::string name, const Shape& input, const std::vector<LayerRecipe
 Chain::Chain(std::string name, const Shape& input, Built built)
     : Layer(std::move(name), input, std::move(built.output)),
       layers_(std::move(built.layers)),
+      trained_(std::move(built.trained)),
       first_trained_(built.first_trained) {}
 
 Chain::Built Chain::build(const Shape& input, const std::vector<LayerRecipe>& recipes, ParameterPlan& plan) {
   Built built;
   built.output = input;
   for (const LayerRecipe& recipe : recipes) {
-    const std::size_t trained = plan.trained_size();
+    const std::size_t trained = plan.trained().size();
     std::unique_ptr<Layer> layer = recipe(built.output, plan);
     built.output = layer->output_shape();
     if (layer->is_view()) continue;
-    if (plan.trained_size() > trained)
+    if (plan.trained().size() > trained)
       built.first_trained = std::min(built.first_trained, built.layers.size());
     built.layers.push_back(std::move(layer));
+    built.trained.emplace_back(plan.trained().begin() + static_cast<std::ptrdiff_t>(trained),
+                               plan.trained().end());
   }
   return built;
 }
@@ -110,10 +114,24 @@ void Chain::backward(const BackwardPass& pass, const float* input, const float* 
     const float* in = i > 0 ? output_of_below(i, kept, storage) : input;
     float* below = i == 0 ? input_gradient : turns[i % 2];
     if (input_gradient == nullptr && i == first_trained_) below = nullptr;
-    layers_[i]->backward(pass, in, out, current, below, {own, scratch, storage.max_batch});
+    backward_layer(i, pass, in, out, current, below, {own, scratch, storage.max_batch});
     current = below;
     out = in;
   }
+}
+
+void Chain::backward_layer(std::size_t i, const BackwardPass& pass, const float* input, const float* output,
+                           float* output_gradient, float* input_gradient, const LayerStorage& storage) const {
+  if (pass.descent == nullptr || layers_[i]->steps(pass.batch.size)) {
+    layers_[i]->backward(pass, input, output, output_gradient, input_gradient, storage);
+    return;
+  }
+  BackwardPass without = pass;
+  without.descent = nullptr;
+  layers_[i]->backward(without, input, output, output_gradient, input_gradient, storage);
+  for (const Held& slice : trained_[i])
+    add_scaled(pass.descent->parameters + slice.offset, pass.gradient + slice.offset, -pass.descent->rate,
+               slice.size);
 }
 
 const float* Chain::output_of_below(std::size_t i, const std::uint8_t* end,

@@ -23,6 +23,8 @@ class Chain final : public Layer {
   LayerNeeds needs(std::size_t max_batch) const override;
   void initialize(std::span<float> parameters, Random& random) const override;
   double forward_flops() const override;
+  /// Layer by layer, each as soon as nothing needs its old values.
+  bool steps(std::size_t /*batch*/) const override { return true; }
   void forward(const ForwardPass& pass, const float* input, float* output,
                const LayerStorage& storage) const override;
   void backward(const BackwardPass& pass, const float* input, const float* output, float* output_gradient,
@@ -37,6 +39,7 @@ class Chain final : public Layer {
   static constexpr std::size_t kNone = SIZE_MAX;
   struct Built {
     std::vector<std::unique_ptr<Layer>> layers;
+    std::vector<std::vector<Held>> trained;
     Shape output;
     std::size_t first_trained = kNone;
   };
@@ -50,8 +53,13 @@ class Chain final : public Layer {
   /// Layer i - 1's output, given where layer i's own memory starts.
   const float* output_of_below(std::size_t i, const std::uint8_t* end, const LayerStorage& storage) const;
 
+  /// Layer i's backward, and its step when there is a descent.
+  void backward_layer(std::size_t i, const BackwardPass& pass, const float* input, const float* output,
+                      float* output_gradient, float* input_gradient, const LayerStorage& storage) const;
+
   std::vector<std::unique_ptr<Layer>> layers_;
-  std::size_t first_trained_;  // layers below have nothing to train; kNone: no layer has
+  std::vector<std::vector<Held>> trained_;  // slices of each layer
+  std::size_t first_trained_;               // layers below have nothing to train; kNone: no layer has
 };
 
 /// The chain as a recipe.

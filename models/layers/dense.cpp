@@ -12,6 +12,7 @@
 #include "models/adapters/lora.hpp"
 #include "models/elementwise.hpp"
 #include "models/gemm.hpp"
+#include "models/kernels/dense_step.hpp"
 #include "models/layers/outer_norm.hpp"
 
 namespace fedloom {
@@ -59,6 +60,12 @@ class Dense final : public Layer {
     return 2.0 * static_cast<double>(input_width()) * static_cast<double>(outputs_) + adapter;
   }
 
+  // The fused step gives the bits of the two products where gemm would take its kernels.
+  bool steps(std::size_t batch) const override {
+    return weight_.trained && (!options_.bias || bias_.trained) && !lora_ &&
+           batch * positions_ <= kShortBatch;
+  }
+
   void forward(const ForwardPass& pass, const float* x, float* y,
                const LayerStorage& storage) const override {
     const std::size_t R = pass.batch.size * positions_;
@@ -81,6 +88,10 @@ class Dense final : public Layer {
     const std::size_t I = inputs_;
     const std::size_t O = outputs_;
     if (options_.relu) relu_backward(dy, y, R * O);
+    if (pass.descent != nullptr) {
+      step(pass, R, x, dy, dx);
+      return;
+    }
     if (pass.gradient != nullptr && weight_.trained)
       gemm({O, I, R, transposed(dy, O), plain(x, I), pass.gradient + weight_.offset, I});
     if (pass.gradient != nullptr && options_.bias && bias_.trained)
@@ -94,6 +105,16 @@ class Dense final : public Layer {
   }
 
  private:
+  void step(const BackwardPass& pass, std::size_t rows, const float* x, const float* dy, float* dx) const {
+    float* w = pass.descent->parameters;
+    const float rate = pass.descent->rate;
+    dense_step({rows, inputs_, outputs_, x, dy, w + weight_.offset, dx, rate});
+    if (!options_.bias) return;
+    float* db = pass.gradient + bias_.offset;
+    column_sums(dy, rows, outputs_, db);
+    add_scaled(w + bias_.offset, db, -rate, outputs_);
+  }
+
   OuterSum form() const { return {positions_, inputs_, outputs_}; }
 
   double example_square_norm(const float* x, const float* dy, float* scratch) const {

@@ -45,12 +45,20 @@ struct ForwardPass {
   }
 };
 
+/// Plain SGD joined with backward: parameters -= rate * gradient, slice by slice.
+struct Descent {
+  float* parameters;  // the whole flat vector, the one that forward read
+  float rate;
+};
+
 struct BackwardPass {
   const float* parameters;
   const Batch& batch;
   float* gradient;       // the whole flat vector, or nullptr when no sum is wanted
   double* square_norms;  // (B), or nullptr: layers add each example's |gradient of their trained slices|^2
   bool training;         // as it was in forward
+  /// Seen only by layers that take steps(); then `gradient` is scratch and there are no square norms.
+  const Descent* descent = nullptr;
 };
 
 class Layer {
@@ -76,6 +84,9 @@ class Layer {
   virtual void initialize(std::span<float> parameters, Random& random) const;
   /// Multiply-adds times two of one example's forward pass.
   virtual double forward_flops() const { return 0.0; }
+  /// Whether backward of this many examples steps the layer's slices itself when it is given a descent; the
+  /// result must be the bits of `gradient` followed by add_scaled. Others are stepped after their backward.
+  virtual bool steps(std::size_t /*batch*/) const { return false; }
 
   /// output (B, output_width) := this layer of input (B, input_width). Neither is touched beyond its end.
   virtual void forward(const ForwardPass& pass, const float* input, float* output,

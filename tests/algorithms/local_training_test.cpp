@@ -136,6 +136,24 @@ TEST(LocalTraining, ClipsWhatWasCorrected) {
   EXPECT_NEAR(train({{1.0F, 10.0F}}, recipe, {0, 1}, 1, Pulled()).parameter, 0.2, 1e-5);
 }
 
+// An objective of its own is asked to correct, and steps apart; FedAvg's joins SGD and backward: the same bits.
+TEST(LocalTraining, JoiningSgdWithBackwardChangesNoBit) {
+  class Apart : public LocalObjective {};
+  EXPECT_FALSE(LocalObjective().corrects());
+  EXPECT_TRUE(Apart().corrects());
+  Recipe recipe{.epochs = 3, .batch_size = 3, .learning_rate = 0.1};
+  recipe.schedule = {.shape = ScheduleShape::step, .every = 2, .gamma = 0.7};
+  for (const std::int64_t micro_batch : {0, 2}) {
+    recipe.micro_batch = micro_batch;
+    const std::vector<std::vector<float>> rows = {{1.0F, 3.0F}, {2.0F, -1.7F}, {0.3F, 5.1F}, {1.1F, 0.2F}};
+    const Trained joined = train(rows, recipe);
+    const Trained apart = train(rows, recipe, {0, 1}, 1, Apart());
+    EXPECT_EQ(joined.parameter, apart.parameter);
+    EXPECT_EQ(joined.loss_sum, apart.loss_sum);
+    EXPECT_EQ(joined.steps, apart.steps);
+  }
+}
+
 // Rates 1/4, 2/4, 3/4 of 0.4 in the warm-up, then 0.4 and half of it: y halves its way to b by the product of
 // (1 - rate) = 0.9 * 0.8 * 0.7 * 0.6 * 0.8.
 TEST(LocalTraining, ScheduleGoesOverTheStepsOfTheTask) {

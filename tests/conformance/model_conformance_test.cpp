@@ -15,6 +15,7 @@
 #include "models/data_parallel.hpp"
 #include "models/loss.hpp"
 #include "models/model.hpp"
+#include "models/optimizer.hpp"
 #include "tests/support/small_models.hpp"
 
 namespace fedloom {
@@ -314,6 +315,35 @@ TEST_P(ModelConformance, PiecesOfABatchAreTheBatch) {
     ASSERT_NEAR(expected[j], whole[j], 1e-5 * scale) << "parameter " << j;
   const std::vector<float> threaded = in_pieces(3);
   EXPECT_EQ(std::memcmp(threaded.data(), expected.data(), expected.size() * sizeof(float)), 0);
+}
+
+// A joined step is backward and then plain SGD to the bit, on batches that dense layers join and larger ones,
+// and leaves all but trained slices alone.
+TEST_P(ModelConformance, DescendingIsBackwardAndThenPlainSgd) {
+  const auto sgd = OptimizerRegistry::instance().find("sgd", "optimizer").make(ConfigNode());
+  sgd->reset(*model_->layout());
+  const auto workspace = model_->workspace(20);
+  const Examples examples(spec_, 20);
+  for (const std::size_t count : {std::size_t{1}, std::size_t{7}, std::size_t{20}}) {
+    const Batch batch = examples.batch(0, count);
+    std::vector<float> logit_gradient(count * static_cast<std::size_t>(kClasses));
+    std::vector<float> gradient(parameters_.size(), std::nanf(""));
+    const auto forward = [&](std::span<float> parameters) {
+      Random random(4, Stream::dropout);
+      const auto logits = model_->forward(parameters, batch, *workspace,
+                                          {.training = true, .random = &random, .statistics = parameters});
+      (void)softmax_cross_entropy(logits, {batch.targets, count}, kClasses, logit_gradient);
+    };
+    std::vector<float> apart = parameters_;
+    forward(apart);
+    model_->backward(apart, batch, *workspace, logit_gradient, gradient, {});
+    sgd->step(*model_->layout(), apart, gradient, 0.05);
+    std::vector<float> joined = parameters_;
+    forward(joined);
+    model_->descend(joined, batch, *workspace, logit_gradient, gradient, 0.05F);
+    EXPECT_NE(joined, parameters_);
+    EXPECT_EQ(std::memcmp(joined.data(), apart.data(), joined.size() * sizeof(float)), 0) << count;
+  }
 }
 
 TEST_P(ModelConformance, FeaturesBelongToTheLatestForward) {

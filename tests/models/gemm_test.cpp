@@ -54,7 +54,8 @@ float at(const MatrixView& view, std::size_t row, std::size_t column) {
   return view.transposed ? view.data[column * view.stride + row] : view.data[row * view.stride + column];
 }
 
-void expect_product(const Case& one, void (*backend)(const GemmCall&)) {
+template <class Backend>
+void expect_product(const Case& one, const Backend& backend) {
   Operands operands(one);
   const std::vector<float> before = operands.c;
   backend(operands.call);
@@ -80,9 +81,11 @@ void expect_product(const Case& one, void (*backend)(const GemmCall&)) {
   }
 }
 
-void expect_products(void (*backend)(const GemmCall&), bool (*fits)(const GemmCall&)) {
-  const std::size_t sizes[][3] = {{1, 1, 1},   {10, 10, 200}, {10, 7, 33},  {3, 200, 16}, {17, 5, 40},
-                                  {32, 21, 9}, {11, 1, 100},  {1, 13, 784}, {64, 80, 25}, {12, 30, 31}};
+template <class Backend>
+void expect_products(const Backend& backend, bool (*fits)(const GemmCall&)) {
+  const std::size_t sizes[][3] = {{1, 1, 1},    {10, 10, 200}, {10, 7, 33},  {3, 200, 16}, {17, 5, 40},
+                                  {32, 21, 9},  {11, 1, 100},  {1, 13, 784}, {64, 80, 25}, {12, 30, 31},
+                                  {7, 65, 130}, {21, 67, 16},  {16, 47, 64}, {200, 97, 10}};
   for (const auto& [m, n, k] : sizes)
     for (const bool a_transposed : {false, true})
       for (const bool b_transposed : {false, true})
@@ -94,12 +97,23 @@ void expect_products(void (*backend)(const GemmCall&), bool (*fits)(const GemmCa
 
 bool always(const GemmCall&) { return true; }
 
-TEST(Gemm, DoorComputesEveryForm) { expect_products(gemm, always); }
-TEST(Gemm, EigenComputesEveryForm) { expect_products(gemm_backend::eigen, always); }
+// With every instruction set that this processor has.
+void expect_products(void (*backend)(const GemmCall&, InstructionSet), bool (*fits)(const GemmCall&)) {
+  for (const InstructionSet set : {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512})
+    if (set <= instruction_set()) expect_products([&](const GemmCall& call) { backend(call, set); }, fits);
+}
+
+TEST(Gemm, DoorComputesEveryForm) {
+  expect_products([](const GemmCall& call) { gemm(call); }, always);
+}
+TEST(Gemm, EigenComputesEveryForm) {
+  expect_products([](const GemmCall& call) { gemm_backend::eigen(call); }, always);
+}
 TEST(Gemm, DotComputesTheFormsItFits) { expect_products(gemm_backend::dot, gemm_backend::dot_fits); }
+TEST(Gemm, OuterComputesTheFormsItFits) { expect_products(gemm_backend::outer, gemm_backend::outer_fits); }
 TEST(Gemm, OneDnnComputesEveryForm) {
   if (!gemm_backend::has_onednn()) GTEST_SKIP() << "built without oneDNN";
-  expect_products(gemm_backend::onednn, always);
+  expect_products([](const GemmCall& call) { gemm_backend::onednn(call); }, always);
 }
 
 TEST(Gemm, DotNeedsRowsThatAreContiguousAndLongEnough) {
@@ -107,6 +121,11 @@ TEST(Gemm, DotNeedsRowsThatAreContiguousAndLongEnough) {
   EXPECT_FALSE(gemm_backend::dot_fits(Operands({4, 4, 15, false, true, false}).call));
   EXPECT_FALSE(gemm_backend::dot_fits(Operands({4, 4, 16, true, true, false}).call));
   EXPECT_FALSE(gemm_backend::dot_fits(Operands({4, 4, 16, false, false, false}).call));
+}
+
+TEST(Gemm, OuterNeedsAPlainB) {
+  EXPECT_TRUE(gemm_backend::outer_fits(Operands({4, 4, 1, true, false, false}).call));
+  EXPECT_FALSE(gemm_backend::outer_fits(Operands({4, 4, 16, false, true, false}).call));
 }
 
 TEST(Gemm, EmptySumIsZeroAndEmptyResultIsNothing) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "algorithms/local_objective.hpp"
+#include "models/elementwise.hpp"
 #include "models/model.hpp"
 
 namespace fedloom::testing {
@@ -100,8 +101,9 @@ class PlainDescent : public Optimizer {
   void step(const Layout& layout, std::span<float> parameters, std::span<const float> gradient,
             double learning_rate) override {
     const Slice& y = layout.slices().front();
-    for (std::size_t i = y.offset; i < y.offset + y.size; ++i)
-      parameters[i] -= static_cast<float>(learning_rate) * gradient[i];
+    // The library's kernel, so that its rounding is that of every other plain SGD.
+    add_scaled(parameters.data() + y.offset, gradient.data() + y.offset, -static_cast<float>(learning_rate),
+               y.size);
   }
   bool is_plain_sgd() const override { return true; }
 };

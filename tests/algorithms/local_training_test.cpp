@@ -136,7 +136,8 @@ TEST(LocalTraining, ClipsWhatWasCorrected) {
   EXPECT_NEAR(train({{1.0F, 10.0F}}, recipe, {0, 1}, 1, Pulled()).parameter, 0.2, 1e-5);
 }
 
-// An objective of its own is asked to correct, and steps apart; FedAvg's joins SGD and backward: the same bits.
+// An objective of its own is asked to correct, and steps apart; FedAvg's joins SGD and backward: the same
+// bits.
 TEST(LocalTraining, JoiningSgdWithBackwardChangesNoBit) {
   class Apart : public LocalObjective {};
   EXPECT_FALSE(LocalObjective().corrects());

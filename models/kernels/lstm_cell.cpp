@@ -93,10 +93,10 @@ void lstm_cell(const LstmCell& form, const float* bias_ih, const float* bias_hh,
 
 FEDLOOM_SIMD_CLONES
 void lstm_cell_backward(const LstmCell& form, const LstmCellKept& kept, const float* d_state, float* d_cell,
-                        float* d_gates) {
+                        float* d_gates, std::size_t stride) {
   const std::size_t H = form.hidden;
   LstmCellKept row = kept;
-  for (std::size_t i = 0; i < form.rows; ++i, d_state += H, d_cell += H, d_gates += 4 * H) {
+  for (std::size_t i = 0; i < form.rows; ++i, d_state += H, d_cell += H, d_gates += stride) {
     std::size_t u = 0;
     for (; u + kLanes <= H; u += kLanes) units_backward<true>(H, u, kLanes, row, d_state, d_cell, d_gates);
     if (u < H) units_backward<false>(H, u, H - u, row, d_state, d_cell, d_gates);

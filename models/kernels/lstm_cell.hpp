@@ -28,8 +28,8 @@ struct LstmCellKept {
 };
 
 /// Given d_state and, from the step after this one, d_cell: d_gates := the gradient before the activations,
-/// d_cell := the gradient of the cell before.
+/// `stride` floats (at least 4 hidden) from row to row; d_cell := the gradient of the cell before.
 void lstm_cell_backward(const LstmCell& form, const LstmCellKept& kept, const float* d_state, float* d_cell,
-                        float* d_gates);
+                        float* d_gates, std::size_t stride);
 
 }  // namespace fedloom

@@ -103,11 +103,11 @@ sanitize: deps-clang
 	@cmake --build build/tsan -j $(JOBS) --target test_core test_transport test_client test_server
 	@ctest --test-dir build/tsan --output-on-failure -j $(JOBS) -L '^(core|transport|client|server)$$'
 
-# Each target for FUZZ_SECONDS.
+# Each target for FUZZ_SECONDS, built with the sanitizers' objects.
 FUZZ_SECONDS ?= 30
 fuzz: deps-clang
-	@$(CONFIGURE) --preset fuzz -DFEDLOOM_FUZZ_SECONDS=$(FUZZ_SECONDS)
-	@cmake --build build/fuzz -j $(JOBS) --target fuzz
+	@$(CONFIGURE) --preset asan -DFEDLOOM_FUZZ_SECONDS=$(FUZZ_SECONDS)
+	@cmake --build build/asan -j $(JOBS) --target fuzz
 
 install: build
 	@cmake --install build/release --prefix $(PREFIX)

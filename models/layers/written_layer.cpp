@@ -67,25 +67,25 @@ std::vector<LayerRecipe> written_layers(const std::vector<StepSpec>& steps, cons
   std::map<std::string, int> counts;
   std::vector<LayerRecipe> recipes;
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    auto& [layer, name, where] = layers[i];
-    if (name.empty() && !layer.stem.empty()) {
-      do name = fmt::format("{}{}", layer.stem, ++counts[layer.stem]);
-      while (!taken.insert(name).second);
+    Read& now = layers[i];
+    if (now.name.empty() && !now.layer.stem.empty()) {
+      do now.name = fmt::format("{}{}", now.layer.stem, ++counts[now.layer.stem]);
+      while (!taken.insert(now.name).second);
     }
-    LayerPlace place{prefix + name, data};
+    LayerPlace place{prefix + now.name, data};
     const auto next_is = [&](bool Melting::*what) {
       return i + 1 < layers.size() && layers[i + 1].layer.melting.*what;
     };
-    if (layer.melting.takes_relu && next_is(&Melting::is_relu)) {
+    if (now.layer.melting.takes_relu && next_is(&Melting::is_relu)) {
       place.relu = true;
       ++i;
     }
-    if (layer.melting.takes_pool && next_is(&Melting::is_pool)) {
+    if (now.layer.melting.takes_pool && next_is(&Melting::is_pool)) {
       place.pool = true;
       ++i;
     }
-    const LayerRecipe recipe = placed(where, [&] { return layer.build(place); });
-    recipes.push_back([recipe, where](const Shape& input, ParameterPlan& plan) {
+    const LayerRecipe recipe = placed(now.where, [&] { return now.layer.build(place); });
+    recipes.push_back([recipe, where = now.where](const Shape& input, ParameterPlan& plan) {
       return placed(where, [&] { return recipe(input, plan); });
     });
   }

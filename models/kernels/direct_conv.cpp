@@ -1,9 +1,10 @@
-// The kernels, compiled for several instruction sets. Every sum runs in one order that only the form decides.
+// The sweep, compiled for several instruction sets. Every sum runs over the taps in order.
 #include "models/kernels/direct_conv.hpp"
 
 #include <algorithm>
 #include <limits>
 
+#include "models/kernels/instruction_set.hpp"
 #include "models/vectors.hpp"
 
 namespace fedloom::direct {
@@ -87,145 +88,45 @@ FEDLOOM_ALWAYS_INLINE void run_sweep(const Sweep& form, const float* in, const f
   }
 }
 
-// The total of a vector's lanes: halves are added until one lane is left.
-template <int Lanes>
-FEDLOOM_ALWAYS_INLINE float total(const Floats<Lanes>& value) {
-  if constexpr (Lanes == 1) {
-    return value[0];
-  } else {
-    Floats<Lanes / 2> low;
-    Floats<Lanes / 2> high;
-    std::memcpy(&low, &value, sizeof low);
-    std::memcpy(&high, reinterpret_cast<const char*>(&value) + sizeof low, sizeof high);  // NOLINT
-    return total<Lanes / 2>(low + high);
-  }
-}
-
-template <int Lanes, int Rows, int Taps>
-FEDLOOM_ALWAYS_INLINE void correlate_tile(const Correlation& form, const float* x, const float* dz,
-                                          const std::int32_t* offsets, std::size_t images, bool accumulate,
-                                          float* gradient) {
-  using Vector = Floats<Lanes>;
-  Vector sums[Rows][Taps] = {};
-  for (std::size_t image = 0; image < images; ++image) {
-    for (std::size_t row = 0; row < form.rows; ++row) {
-      const float* dz_row = dz + image * form.dz_image + row * form.dz_row;
-      const float* x_row = x + image * form.x_image + row * form.x_row;
-      const float* from[Taps];
-#pragma GCC unroll 3
-      for (int t = 0; t < Taps; ++t) from[t] = x_row + offsets[t];
-      for (std::size_t at = 0; at < form.vectors * Lanes; at += Lanes) {
-        Vector pixels[Taps];
-#pragma GCC unroll 3
-        for (int t = 0; t < Taps; ++t) pixels[t] = simd::load<Vector>(from[t] + at);
-#pragma GCC unroll 4
-        for (int r = 0; r < Rows; ++r) {
-          const auto slope = simd::load<Vector>(dz_row + static_cast<std::size_t>(r) * form.dz_plane + at);
-#pragma GCC unroll 3
-          for (int t = 0; t < Taps; ++t) sums[r][t] += slope * pixels[t];
-        }
-      }
-    }
-  }
-#pragma GCC unroll 4
-  for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 3
-    for (int t = 0; t < Taps; ++t) {
-      float& to = gradient[static_cast<std::size_t>(r) * form.offsets.size() + static_cast<std::size_t>(t)];
-      to = (accumulate ? to : 0.0F) + total<Lanes>(sums[r][t]);
-    }
-}
-
-template <int Lanes, int Rows>
-FEDLOOM_ALWAYS_INLINE void correlate_rows(const Correlation& form, const float* x, const float* dz,
-                                          std::size_t images, bool accumulate, float* gradient) {
-  const Split split{form.offsets.size(), kTileVectors};
-  for (std::size_t part = 0; part < split.parts; ++part) {
-    const std::size_t k = split.begin(part);
-    const std::int32_t* offsets = form.offsets.data() + k;
-    switch (split.begin(part + 1) - k) {
-      case 3: correlate_tile<Lanes, Rows, 3>(form, x, dz, offsets, images, accumulate, gradient + k); break;
-      case 2: correlate_tile<Lanes, Rows, 2>(form, x, dz, offsets, images, accumulate, gradient + k); break;
-      default: correlate_tile<Lanes, Rows, 1>(form, x, dz, offsets, images, accumulate, gradient + k); break;
-    }
-  }
-}
-
-template <int Lanes>
-FEDLOOM_ALWAYS_INLINE void run_correlation(const Correlation& form, const float* x, const float* dz,
-                                           std::size_t images, bool accumulate, float* gradient) {
-  const Split split{form.channels, kTileChannels};
-  for (std::size_t part = 0; part < split.parts; ++part) {
-    const std::size_t o = split.begin(part);
-    const float* slopes = dz + o * form.dz_plane;
-    float* rows = gradient + o * form.offsets.size();
-    switch (split.begin(part + 1) - o) {
-      case 4: correlate_rows<Lanes, 4>(form, x, slopes, images, accumulate, rows); break;
-      case 3: correlate_rows<Lanes, 3>(form, x, slopes, images, accumulate, rows); break;
-      case 2: correlate_rows<Lanes, 2>(form, x, slopes, images, accumulate, rows); break;
-      default: correlate_rows<Lanes, 1>(form, x, slopes, images, accumulate, rows); break;
-    }
-  }
-}
-
-// One pair of functions per instruction set and width. A 16-lane vector pays only where registers have 16.
-#define FEDLOOM_DIRECT(set, target, lanes)                                                        \
-  target void sweep_##set##_##lanes(const Sweep& form, const float* in, const float* packed,      \
-                                    const Finish& finish, float* out) {                           \
-    run_sweep<lanes>(form, in, packed, finish, out);                                              \
-  }                                                                                               \
-  target void correlate_##set##_##lanes(const Correlation& form, const float* x, const float* dz, \
-                                        std::size_t images, bool accumulate, float* gradient) {   \
-    run_correlation<lanes>(form, x, dz, images, accumulate, gradient);                            \
+// One function per instruction set and width. A 16-lane vector pays only where registers have 16.
+#define FEDLOOM_SWEEP(set, target, lanes)                                                    \
+  target void sweep_##set##_##lanes(const Sweep& form, const float* in, const float* packed, \
+                                    const Finish& finish, float* out) {                      \
+    run_sweep<lanes>(form, in, packed, finish, out);                                         \
   }
 
-FEDLOOM_DIRECT(baseline, , 4)
-
-struct Kernels {
-  void (*sweep)(const Sweep&, const float*, const float*, const Finish&, float*);
-  void (*correlate)(const Correlation&, const float*, const float*, std::size_t, bool, float*);
-};
-
+FEDLOOM_SWEEP(baseline, , 4)
 #if defined(__x86_64__)
-FEDLOOM_DIRECT(avx2, [[gnu::target("arch=x86-64-v3")]], 4)
-FEDLOOM_DIRECT(avx2, [[gnu::target("arch=x86-64-v3")]], 8)
-FEDLOOM_DIRECT(avx512, [[gnu::target("arch=x86-64-v4")]], 4)
-FEDLOOM_DIRECT(avx512, [[gnu::target("arch=x86-64-v4")]], 8)
-FEDLOOM_DIRECT(avx512, [[gnu::target("arch=x86-64-v4")]], 16)
-
-std::size_t find_widest() {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512cd"))
-    return 16;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
-    return 8;
-  return 4;
-}
-#else
-std::size_t find_widest() { return 4; }
+FEDLOOM_SWEEP(avx2, [[gnu::target("arch=x86-64-v3")]], 4)
+FEDLOOM_SWEEP(avx2, [[gnu::target("arch=x86-64-v3")]], 8)
+FEDLOOM_SWEEP(avx512, [[gnu::target("arch=x86-64-v4")]], 4)
+FEDLOOM_SWEEP(avx512, [[gnu::target("arch=x86-64-v4")]], 8)
+FEDLOOM_SWEEP(avx512, [[gnu::target("arch=x86-64-v4")]], 16)
 #endif
-#undef FEDLOOM_DIRECT
+#undef FEDLOOM_SWEEP
 
 std::size_t widest() {
-  static const std::size_t lanes = find_widest();
-  return lanes;
+  switch (instruction_set()) {
+    case InstructionSet::avx512: return 16;
+    case InstructionSet::avx2: return 8;
+    case InstructionSet::baseline: break;
+  }
+  return 4;
 }
 
-Kernels kernels(std::size_t lanes) {
+using Kernel = void (*)(const Sweep&, const float*, const float*, const Finish&, float*);
+
+Kernel kernel(std::size_t lanes) {
 #if defined(__x86_64__)
-  if (widest() == 16) {
-    if (lanes == 16) return {sweep_avx512_16, correlate_avx512_16};
-    if (lanes == 8) return {sweep_avx512_8, correlate_avx512_8};
-    return {sweep_avx512_4, correlate_avx512_4};
-  }
-  if (widest() == 8) {
-    if (lanes == 8) return {sweep_avx2_8, correlate_avx2_8};
-    return {sweep_avx2_4, correlate_avx2_4};
+  switch (instruction_set()) {
+    case InstructionSet::avx512:
+      return lanes == 16 ? sweep_avx512_16 : lanes == 8 ? sweep_avx512_8 : sweep_avx512_4;
+    case InstructionSet::avx2: return lanes == 8 ? sweep_avx2_8 : sweep_avx2_4;
+    case InstructionSet::baseline: break;
   }
 #endif
   (void)lanes;
-  return {sweep_baseline_4, correlate_baseline_4};
+  return sweep_baseline_4;
 }
 
 }  // namespace
@@ -248,12 +149,7 @@ void pack(std::size_t channels, const float* weights, std::size_t channel_stride
 void sweep(const Sweep& form, const float* in, const float* packed, const float* bias, bool relu,
            float* out) {
   const Finish finish{bias, relu ? 0.0F : -std::numeric_limits<float>::infinity()};
-  kernels(form.lanes).sweep(form, in, packed, finish, out);
-}
-
-void correlate(const Correlation& form, const float* x, const float* dz, std::size_t images, bool accumulate,
-               float* gradient) {
-  kernels(form.lanes).correlate(form, x, dz, images, accumulate, gradient);
+  kernel(form.lanes)(form, in, packed, finish, out);
 }
 
 }  // namespace fedloom::direct

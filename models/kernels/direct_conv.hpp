@@ -1,6 +1,7 @@
 // Convolutions straight from padded image planes, without patch matrices: a vector holds neighbouring output
 // pixels of one row, and a tile of 4 channels x 3 vectors stays in registers over all taps. Where a tap lies
-// is a table of offsets, so one kernel serves forward, input gradients and every stride.
+// is a table of offsets, so one kernel serves forward, input gradients and every stride. Gradients of weights
+// are in models/kernels/channel_panels.hpp.
 #pragma once
 
 #include <cstddef>
@@ -38,18 +39,5 @@ void pack(std::size_t channels, const float* weights, std::size_t channel_stride
           std::span<const std::int32_t> order, float* packed);
 /// `bias` may be nullptr. Writes exactly the outputs that the tiles name.
 void sweep(const Sweep& form, const float* in, const float* packed, const float* bias, bool relu, float* out);
-
-/// gradient[o][k] := (or +=) sum over images, rows, pixels of dz[o][p] x[p + offset[k]].
-struct Correlation {
-  std::size_t channels;  // O
-  std::size_t lanes;
-  std::span<const std::int32_t> offsets;   // of the K taps
-  std::size_t rows, vectors;               // of dz; a row is `vectors` whole vectors long
-  std::size_t x_row, x_image;              // steps in floats
-  std::size_t dz_row, dz_plane, dz_image;  // dz is zero from a row's end to its last vector's
-};
-
-void correlate(const Correlation& form, const float* x, const float* dz, std::size_t images, bool accumulate,
-               float* gradient);
 
 }  // namespace fedloom::direct

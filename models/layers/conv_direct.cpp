@@ -13,6 +13,7 @@
 
 #include "models/elementwise.hpp"
 #include "models/gemm.hpp"
+#include "models/kernels/channel_panels.hpp"
 #include "models/kernels/direct_conv.hpp"
 #include "models/layers/im2col.hpp"
 #include "models/layers/pooling.hpp"
@@ -24,8 +25,6 @@ namespace {
 
 std::size_t extent(std::int64_t value) { return static_cast<std::size_t>(value); }
 
-std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
-
 // Planes with a border: row r, column j of the image lie at row r + border, segment (j + border) % stride.
 struct Padded {
   std::size_t height = 0, width = 0, border = 0, stride = 1;
@@ -34,29 +33,49 @@ struct Padded {
   std::size_t plane() const { return (height + 2 * border) * row(); }
 };
 
+constexpr std::size_t kPadLanes = 8;
+
+// Writes up to kPadLanes - 1 floats beyond `count`.
+FEDLOOM_ALWAYS_INLINE void clear_beyond(float* to, std::size_t count) {
+  for (std::size_t i = 0; i < count; i += kPadLanes) simd::store(to + i, simd::Floats<kPadLanes>{});
+}
+
+// Where rows are dense, only the border is cleared: what lies between the pixels of one row and those of the
+// next, before the next are written. May write kPadLanes - 1 floats beyond the end of `padded`.
 FEDLOOM_SIMD_CLONES
 void pad(const Padded& form, const float* planes, std::size_t count, float* padded) {
-  constexpr std::size_t kLanes = 8;
-  using Vector = simd::Floats<kLanes>;
+  using Vector = simd::Floats<kPadLanes>;
   const std::size_t width = form.width;
-  std::fill_n(padded, count * form.plane(), 0.0F);
-  for (std::size_t plane = 0; plane < count; ++plane) {
-    float* to = padded + plane * form.plane() + form.border * form.row();
-    for (std::size_t y = 0; y < form.height; ++y, planes += width, to += form.row()) {
-      if (form.stride > 1) {
+  if (form.stride > 1) {
+    std::fill_n(padded, count * form.plane(), 0.0F);
+    for (std::size_t plane = 0; plane < count; ++plane) {
+      float* to = padded + plane * form.plane() + form.border * form.row();
+      for (std::size_t y = 0; y < form.height; ++y, planes += width, to += form.row()) {
         for (std::size_t part = 0; part < form.stride; ++part) {
           const std::size_t first = (part + form.stride - form.border % form.stride) % form.stride;
           float* at = to + part * form.segment + (first + form.border) / form.stride;
           for (std::size_t x = first; x < width; x += form.stride) *at++ = planes[x];
         }
-      } else if (width >= kLanes) {
-        // The last vector ends with the row and may repeat pixels of the one before.
-        for (std::size_t x = 0; x + kLanes < width; x += kLanes)
-          simd::store(to + form.border + x, simd::load<Vector>(planes + x));
-        simd::store(to + form.border + width - kLanes, simd::load<Vector>(planes + width - kLanes));
-      } else {
-        for (std::size_t x = 0; x < width; ++x) to[form.border + x] = planes[x];
       }
+    }
+    return;
+  }
+  const std::size_t gap = form.row() - width;
+  const std::size_t before = form.border * form.row() + form.border;
+  for (std::size_t plane = 0; plane < count; ++plane) {
+    float* to = padded + plane * form.plane();
+    clear_beyond(to, before);
+    to += before;
+    for (std::size_t y = 0; y < form.height; ++y, planes += width, to += form.row()) {
+      if (width >= kPadLanes) {
+        // The last vector ends with the row and may repeat pixels of the one before.
+        for (std::size_t x = 0; x + kPadLanes < width; x += kPadLanes)
+          simd::store(to + x, simd::load<Vector>(planes + x));
+        simd::store(to + width - kPadLanes, simd::load<Vector>(planes + width - kPadLanes));
+      } else {
+        for (std::size_t x = 0; x < width; ++x) to[x] = planes[x];
+      }
+      clear_beyond(to + width, y + 1 < form.height ? gap : gap - form.border + form.border * form.row());
     }
   }
 }
@@ -155,6 +174,7 @@ class DirectConv2d final : public Layer {
     const bool sums_bias = pass.gradient != nullptr && trains_bias();
     const bool norms = pass.square_norms != nullptr && (weight_.trained || trains_bias());
     const bool needs_x = weight_.trained && (sums_weight || norms);
+    const bool needs_dz = needs_x || (trains_bias() && (sums_bias || norms));
     // Norms need each image's own gradient, so blocks are then single images.
     const std::size_t step = norms ? 1 : block_images(pass.batch.size);
     const Scratch space = scratch(storage.scratch, step);
@@ -168,28 +188,30 @@ class DirectConv2d final : public Layer {
       for (std::size_t i = 0; i < n; ++i) {
         const std::size_t at = (first + i) * output_width();
         const float* dz = undo_finish(y + at, dy + at, storage.kept + at, space.planes);
-        float* dz_padded = space.dz + i * out_channels_ * dz_form_.plane();
-        pad(dz_form_, dz, out_channels_, dz_padded);
-        if (sums_bias || (norms && trains_bias())) sum_planes(dz, space.sums);
-        if (sums_bias) add_scaled(pass.gradient + bias_.offset, space.sums, 1.0F, out_channels_);
-        if (norms) pass.square_norms[first] += image_square_norm(space);
-        if (dx != nullptr)
-          input_gradient(pass.parameters, dz, dz_padded, space, dx + (first + i) * input_width());
+        if (needs_dz)
+          panels::gather(out_channels_, form_.positions(), dz, space.dz + i * dz_size(), space.dz_sums);
+        if (sums_bias) add_scaled(pass.gradient + bias_.offset, space.dz_sums, 1.0F, out_channels_);
+        if (norms && trains_bias()) pass.square_norms[first] += square_norm(space.dz_sums, out_channels_);
+        if (dx != nullptr) input_gradient(pass.parameters, dz, space, dx + (first + i) * input_width());
       }
-      if (sums_weight) weight_gradient(space, n, first > 0, pass.gradient + weight_.offset);
+      if (needs_x) correlate(space, n, first > 0, norms ? pass.square_norms + first : nullptr);
     }
+    if (sums_weight)
+      panels::scatter(out_channels_, form_.patch(), space.weight, pass.gradient + weight_.offset);
   }
 
  private:
   // Parts of the scratch memory, for blocks of some number of images.
   struct Scratch {
-    float* x;        // (n, C) padded planes
-    float* dz;       // (n, O) padded planes
-    float* planes;   // (O, P): z or dz of one image
-    float* packed;   // weights in the order of a sweep
-    float* weight;   // (O, K): the gradient of a single image
-    float* sums;     // (O): of dz
-    float* columns;  // (K, P), where dx goes through patches
+    float* x;             // (n, C) padded planes
+    float* dz;            // (n) panels
+    float* dz_padded;     // (O) padded planes of one image
+    float* dz_sums;       // (O) of one image
+    float* planes;        // (O, P): z or dz of one image
+    float* packed;        // weights in the order of a sweep
+    float* weight;        // panels of dW
+    float* image_weight;  // the same of one image
+    float* columns;       // (K, P), where dx goes through patches
     std::size_t floats;
   };
 
@@ -201,20 +223,27 @@ class DirectConv2d final : public Layer {
       return start;
     };
     const std::size_t P = form_.positions();
-    space.x = part(images * form_.channels * x_form_.plane());
-    space.dz = part(images * out_channels_ * dz_form_.plane());
+    space.x = part(images * form_.channels * x_form_.plane(), kPadLanes);
+    space.dz = part(images * dz_size());
+    space.dz_sums = part(panels::padded_channels(out_channels_));
     space.planes = part(out_channels_ * P);
     space.packed = part(out_channels_ * form_.patch());
-    space.weight = part(out_channels_ * form_.patch());
-    space.sums = part(out_channels_);
-    if (backward_.tiles.empty()) space.columns = part(form_.patch() * P, kIm2colSlack);
+    space.weight = part(weight_size());
+    space.image_weight = part(weight_size());
+    if (backward_.tiles.empty())
+      space.columns = part(form_.patch() * P, kIm2colSlack);
+    else
+      space.dz_padded = part(out_channels_ * dz_form_.plane(), kPadLanes);
     return space;
   }
 
-  // Images whose padded planes fill a quarter megabyte, a share of any second-level cache.
+  std::size_t dz_size() const { return panels::padded_channels(out_channels_) * form_.positions(); }
+  std::size_t weight_size() const { return panels::padded_channels(out_channels_) * form_.patch(); }
+
+  // Images whose planes and panels fill a quarter megabyte, a share of any second-level cache.
   std::size_t block_images(std::size_t batch) const {
     constexpr std::size_t kBlockFloats = std::size_t{256} * 1024 / sizeof(float);
-    const std::size_t per_image = form_.channels * x_form_.plane() + out_channels_ * dz_form_.plane();
+    const std::size_t per_image = form_.channels * x_form_.plane() + dz_size();
     return std::clamp<std::size_t>(kBlockFloats / per_image, 1, std::max<std::size_t>(batch, 1));
   }
 
@@ -224,12 +253,9 @@ class DirectConv2d final : public Layer {
     const std::size_t out_width = form_.out_width();
     forward_.channels = out_channels_;
     forward_.lanes = direct::lanes_for(out_width);
-    const std::size_t whole = round_up(out_width, forward_.lanes);
-    // Wide enough for the whole vectors of the weight gradient.
-    x_form_ = {form_.height, form_.width, form_.padding, s,
-               std::max((form_.padded_width() + s - 1) / s, whole + (k - 1) / s)};
+    x_form_ = {form_.height, form_.width, form_.padding, s, (form_.padded_width() + s - 1) / s};
     const std::size_t border = s == 1 ? k - 1 - form_.padding : 0;
-    dz_form_ = {form_.out_height(), out_width, border, 1, border + std::max(whole, out_width + border)};
+    dz_form_ = {form_.out_height(), out_width, border, 1, out_width + 2 * border};
     const auto tap = [&](std::size_t c, std::size_t u, std::size_t v) {
       return static_cast<std::int32_t>(c * x_form_.plane() + u * x_form_.row() + v % s * x_form_.segment +
                                        v / s);
@@ -286,55 +312,34 @@ class DirectConv2d final : public Layer {
     return dy;
   }
 
-  void sum_planes(const float* dz, float* sums) const {
-    for (std::size_t o = 0; o < out_channels_; ++o)
-      sums[o] = sum(dz + o * form_.positions(), form_.positions());
+  // Adds the block's part of dW to space.weight; adds the square norm of a block of one image.
+  void correlate(const Scratch& space, std::size_t images, bool accumulate, double* norm) const {
+    const panels::Correlation form{out_channels_,
+                                   weight_taps_,
+                                   form_.out_height(),
+                                   form_.out_width(),
+                                   form_.stride * x_form_.row(),
+                                   form_.channels * x_form_.plane()};
+    if (norm == nullptr) {
+      panels::correlate(form, space.x, space.dz, images, accumulate, space.weight);
+      return;
+    }
+    panels::correlate(form, space.x, space.dz, images, false, space.image_weight);
+    *norm += square_norm(space.image_weight, weight_size());
+    if (!accumulate) std::fill_n(space.weight, weight_size(), 0.0F);
+    add_scaled(space.weight, space.image_weight, 1.0F, weight_size());
   }
 
-  void weight_gradient(const Scratch& space, std::size_t images, bool accumulate, float* gradient) const {
-    const std::size_t x_image = form_.channels * x_form_.plane();
-    const std::size_t dz_image = out_channels_ * dz_form_.plane();
-    const direct::Correlation correlation{out_channels_,
-                                          forward_.lanes,
-                                          weight_taps_,
-                                          form_.out_height(),
-                                          round_up(form_.out_width(), forward_.lanes) / forward_.lanes,
-                                          form_.stride * x_form_.row(),
-                                          x_image,
-                                          dz_form_.row(),
-                                          dz_form_.plane(),
-                                          dz_image};
-    // As many images at a time as keep a tile's planes of dz in the first-level cache.
-    constexpr std::size_t kNearFloats = std::size_t{16} * 1024 / sizeof(float);
-    const std::size_t group =
-        std::max<std::size_t>(1, kNearFloats / (direct::kTileChannels * dz_form_.plane()));
-    const float* dz = space.dz + dz_form_.border * (dz_form_.row() + 1);
-    for (std::size_t i = 0; i < images; i += group)
-      direct::correlate(correlation, space.x + i * x_image, dz + i * dz_image, std::min(group, images - i),
-                        accumulate || i > 0, gradient);
-  }
-
-  void input_gradient(const float* parameters, const float* dz, const float* dz_padded, const Scratch& space,
-                      float* dx) const {
+  void input_gradient(const float* parameters, const float* dz, const Scratch& space, float* dx) const {
     if (!backward_.tiles.empty()) {
-      direct::sweep(backward_.sweep(), dz_padded, space.packed, nullptr, false, dx);
+      pad(dz_form_, dz, out_channels_, space.dz_padded);
+      direct::sweep(backward_.sweep(), space.dz_padded, space.packed, nullptr, false, dx);
       return;
     }
     const std::size_t K = form_.patch();
     const std::size_t P = form_.positions();
     gemm({K, P, out_channels_, transposed(parameters + weight_.offset, K), plain(dz, P), space.columns, P});
     col2im(form_, space.columns, 1, dx);
-  }
-
-  // Of the single image in the scratch memory.
-  double image_square_norm(const Scratch& space) const {
-    double total = 0.0;
-    if (weight_.trained) {
-      weight_gradient(space, 1, false, space.weight);
-      total += square_norm(space.weight, out_channels_ * form_.patch());
-    }
-    if (trains_bias()) total += square_norm(space.sums, out_channels_);
-    return total;
   }
 
   void observe(LayerObserver& observer, const float* x) const {

@@ -85,20 +85,38 @@ struct Tables {
   std::vector<std::int32_t> offsets;  // of each tap, in the input
   std::vector<std::int32_t> order;    // of each tap, in a channel's weights
   std::vector<direct::Tile> tiles;
-  std::size_t channels = 0, lanes = 0, out_plane = 0;
+  std::size_t channels = 0, lanes = 0, out_plane = 0, block_taps = 0, kernel_rows = 0;
 
-  direct::Sweep sweep() const { return {channels, lanes, offsets, tiles, out_plane}; }
+  direct::Sweep sweep() const {
+    return {channels, lanes, offsets, block_taps, kernel_rows, tiles, out_plane};
+  }
+
+  // Calls add(channel, row, column) for the taps in their order: blocks of channels, then kernel rows.
+  template <class Add>
+  void order_taps(std::size_t in_channels, std::size_t kernel, const Add& add) {
+    // A channel's part of the weights of a tile, and about as many pixels around it.
+    constexpr std::size_t kNearFloats = std::size_t{12} * 1024 / sizeof(float);
+    const std::size_t most =
+        std::max<std::size_t>(1, kNearFloats / (direct::kTileChannels * kernel * kernel));
+    const std::size_t blocks = (in_channels + most - 1) / most;
+    const std::size_t step = (in_channels + blocks - 1) / blocks;
+    kernel_rows = kernel;
+    block_taps = step * kernel * kernel;
+    for (std::size_t first = 0; first < in_channels; first += step)
+      for (std::size_t u = 0; u < kernel; ++u)
+        for (std::size_t c = first; c < std::min(in_channels, first + step); ++c)
+          for (std::size_t v = 0; v < kernel; ++v) add(c, u, v);
+  }
 
   // Rows whose taps are [first, last) rows of the kernel; consecutive such rows share tiles.
   template <class KernelRows>
-  void lay_tiles(std::size_t rows, std::size_t width, std::size_t in_row, std::size_t taps_per_row,
-                 const KernelRows& kernel_rows) {
+  void lay_tiles(std::size_t rows, std::size_t width, std::size_t in_row, const KernelRows& rows_of_taps) {
     out_plane = rows * width;
     std::size_t y = 0;
     while (y < rows) {
-      const auto taps = kernel_rows(y);
+      const auto taps = rows_of_taps(y);
       std::vector<std::pair<std::size_t, std::size_t>> starts;  // (in, out) of each vector
-      for (; y < rows && kernel_rows(y) == taps; ++y)
+      for (; y < rows && rows_of_taps(y) == taps; ++y)
         for (std::size_t x = 0; x < width; x += lanes) {
           const std::size_t at = std::min(x, width - lanes);  // the last vector ends with the row
           starts.emplace_back(y * in_row + at, y * width + at);
@@ -106,8 +124,8 @@ struct Tables {
       const std::size_t parts = (starts.size() + direct::kTileVectors - 1) / direct::kTileVectors;
       for (std::size_t part = 0; part < parts; ++part) {
         direct::Tile tile{};
-        tile.first_tap = static_cast<std::uint32_t>(taps.first * taps_per_row);
-        tile.last_tap = static_cast<std::uint32_t>(taps.second * taps_per_row);
+        tile.first_row = static_cast<std::uint32_t>(taps.first);
+        tile.last_row = static_cast<std::uint32_t>(taps.second);
         for (std::size_t i = starts.size() * part / parts; i < starts.size() * (part + 1) / parts; ++i) {
           tile.in[tile.count] = static_cast<std::uint32_t>(starts[i].first);
           tile.out[tile.count++] = static_cast<std::uint32_t>(starts[i].second);
@@ -160,10 +178,10 @@ class DirectConv2d final : public Layer {
       if (pass.options.observer != nullptr) observe(*pass.options.observer, x);
       pad(x_form_, x, form_.channels, space.x);
       if (!options_.pool) {
-        direct::sweep(forward_.sweep(), space.x, space.packed, bias, options_.relu, y);
+        direct::sweep(forward_.sweep(), space.x, space.packed, bias, options_.relu, space.waiting, y);
         continue;
       }
-      direct::sweep(forward_.sweep(), space.x, space.packed, nullptr, false, space.planes);
+      direct::sweep(forward_.sweep(), space.x, space.packed, nullptr, false, space.waiting, space.planes);
       pool2x2(planes(), space.planes, bias, options_.relu, y, storage.kept + image * output_width());
     }
   }
@@ -209,6 +227,7 @@ class DirectConv2d final : public Layer {
     float* dz_sums;       // (O) of one image
     float* planes;        // (O, P): z or dz of one image
     float* packed;        // weights in the order of a sweep
+    float* waiting;       // sums of a sweep between its blocks
     float* weight;        // panels of dW
     float* image_weight;  // the same of one image
     float* columns;       // (K, P), where dx goes through patches
@@ -228,6 +247,8 @@ class DirectConv2d final : public Layer {
     space.dz_sums = part(panels::padded_channels(out_channels_));
     space.planes = part(out_channels_ * P);
     space.packed = part(out_channels_ * form_.patch());
+    space.waiting =
+        part(std::max(direct::waiting_floats(forward_.sweep()), direct::waiting_floats(backward_.sweep())));
     space.weight = part(weight_size());
     space.image_weight = part(weight_size());
     if (backward_.tiles.empty())
@@ -260,16 +281,14 @@ class DirectConv2d final : public Layer {
       return static_cast<std::int32_t>(c * x_form_.plane() + u * x_form_.row() + v % s * x_form_.segment +
                                        v / s);
     };
-    for (std::size_t u = 0; u < k; ++u)
-      for (std::size_t c = 0; c < form_.channels; ++c)
-        for (std::size_t v = 0; v < k; ++v) {
-          forward_.offsets.push_back(tap(c, u, v));
-          forward_.order.push_back(static_cast<std::int32_t>((c * k + u) * k + v));
-        }
+    forward_.order_taps(form_.channels, k, [&](std::size_t c, std::size_t u, std::size_t v) {
+      forward_.offsets.push_back(tap(c, u, v));
+      forward_.order.push_back(static_cast<std::int32_t>((c * k + u) * k + v));
+    });
     for (std::size_t c = 0; c < form_.channels; ++c)
       for (std::size_t u = 0; u < k; ++u)
         for (std::size_t v = 0; v < k; ++v) weight_taps_.push_back(tap(c, u, v));
-    forward_.lay_tiles(form_.out_height(), out_width, s * x_form_.row(), form_.channels * k,
+    forward_.lay_tiles(form_.out_height(), out_width, s * x_form_.row(),
                        [&](std::size_t y) { return inside(y * s, form_.padding, form_.height); });
   }
 
@@ -277,15 +296,11 @@ class DirectConv2d final : public Layer {
     const std::size_t k = form_.kernel;
     backward_.channels = form_.channels;
     backward_.lanes = direct::lanes_for(form_.width);
-    for (std::size_t u = 0; u < k; ++u)
-      for (std::size_t o = 0; o < out_channels_; ++o)
-        for (std::size_t v = 0; v < k; ++v) {
-          backward_.offsets.push_back(
-              static_cast<std::int32_t>(o * dz_form_.plane() + u * dz_form_.row() + v));
-          backward_.order.push_back(
-              static_cast<std::int32_t>(o * form_.patch() + (k - 1 - u) * k + (k - 1 - v)));
-        }
-    backward_.lay_tiles(form_.height, form_.width, dz_form_.row(), out_channels_ * k,
+    backward_.order_taps(out_channels_, k, [&](std::size_t o, std::size_t u, std::size_t v) {
+      backward_.offsets.push_back(static_cast<std::int32_t>(o * dz_form_.plane() + u * dz_form_.row() + v));
+      backward_.order.push_back(static_cast<std::int32_t>(o * form_.patch() + (k - 1 - u) * k + (k - 1 - v)));
+    });
+    backward_.lay_tiles(form_.height, form_.width, dz_form_.row(),
                         [&](std::size_t y) { return inside(y, dz_form_.border, dz_form_.height); });
   }
 
@@ -333,7 +348,7 @@ class DirectConv2d final : public Layer {
   void input_gradient(const float* parameters, const float* dz, const Scratch& space, float* dx) const {
     if (!backward_.tiles.empty()) {
       pad(dz_form_, dz, out_channels_, space.dz_padded);
-      direct::sweep(backward_.sweep(), space.dz_padded, space.packed, nullptr, false, dx);
+      direct::sweep(backward_.sweep(), space.dz_padded, space.packed, nullptr, false, space.waiting, dx);
       return;
     }
     const std::size_t K = form_.patch();

@@ -108,6 +108,7 @@ void ClientHost::on_welcome(const Welcome& welcome) {
   try {
     pool_.reset();
     held_.clear();
+    sums_.clear();
     running_.clear();
     world_ = make_world_(welcome.experiment);
     pool_ = std::make_unique<TaskPool>(world_, hello_.capacity, executor_);
@@ -226,6 +227,7 @@ void ClientHost::on_no_room(std::optional<TaskId> task) {
 }
 
 void ClientHost::on_fold(const Fold& fold) {
+  if (!pool_) return;
   std::vector<std::shared_ptr<const Update>> updates;
   for (const Fold::Term& term : fold.terms) {
     const auto it = held_.find(term.id);
@@ -234,18 +236,37 @@ void ClientHost::on_fold(const Fold& fold) {
                                  term.id.number, term.id.client));
     updates.push_back(it->second);
   }
-  pool_->submit([this, fold, updates = std::move(updates)](LocalTrainer&) -> Executor::Task {
-    PhaseSum sum = empty_sum(fold);
+  for (const Fold::Term& term : fold.terms) held_.erase(term.id);
+  auto& sum = sums_[fold.number];
+  if (!sum) sum = std::make_shared<RunningSum>(empty_sum(fold));
+  sum->answer = fold.answer;
+  if (updates.empty()) return answer_if_done(fold.number);
+  sum->terms += updates.size();
+  ++sum->jobs;
+  pool_->submit([this, fold, sum, updates = std::move(updates)](LocalTrainer&) -> Executor::Task {
     std::vector<Contribution> contributions;
     for (std::size_t i = 0; i < updates.size(); ++i)
       contributions.push_back({updates[i].get(), fold.terms[i].weight});
-    world_->strategy->fold(contributions, sum);
-    PartialSum answer;
-    answer.number = fold.number;
-    answer.terms = fold.terms.size();
-    for (const Fold::Slot& slot : fold.slots) answer.units.push_back(units_blob(sum.slots.at(slot.name).sum));
-    return [this, answer = std::move(answer)] { outbox_.push(encode(answer)); };
+    {
+      const std::scoped_lock lock(sum->mutex);
+      world_->strategy->fold(contributions, sum->sum);
+    }
+    return [this, sum, number = fold.number] {
+      --sum->jobs;
+      answer_if_done(number);
+    };
   });
+}
+
+void ClientHost::answer_if_done(std::uint64_t number) {
+  const auto it = sums_.find(number);
+  if (it == sums_.end() || !it->second->answer || it->second->jobs > 0) return;
+  PartialSum answer;
+  answer.number = number;
+  answer.terms = it->second->terms;
+  for (const auto& [name, slot] : it->second->sum.slots) answer.units.push_back(units_blob(slot.sum));
+  sums_.erase(it);
+  outbox_.push(encode(answer));
 }
 
 void ClientHost::on_verdicts(const Verdicts& verdicts) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -57,12 +58,23 @@ class ClientHost {
   void on_no_room(std::optional<TaskId> task);
   void give_up(const std::string& why);
   void on_fold(const Fold& fold);
+  void answer_if_done(std::uint64_t number);
   void on_verdicts(const Verdicts& verdicts);
   void on_collect(const Collect& collect);
   void on_evaluate(const EvaluateClients& request);
   template <class T>
   void send(const T& value);
   std::optional<SharedVectors> vectors_of(const std::vector<std::string>& names, Version version) const;
+
+  // A sum of this window. Threads of the pool add to it; everything else is the executor's thread's.
+  struct RunningSum {
+    explicit RunningSum(PhaseSum empty) : sum(std::move(empty)) {}
+    std::mutex mutex;
+    PhaseSum sum;
+    std::uint64_t terms = 0;
+    std::size_t jobs = 0;  // additions under way
+    bool answer = false;   // the server waits for it
+  };
 
   Channel& channel_;
   Executor& executor_;
@@ -78,7 +90,8 @@ class ClientHost {
   std::shared_ptr<const LocalWorld> world_;
   std::map<std::string, std::map<Version, Payload>, std::less<>> shared_;
   std::set<TaskId> running_;
-  std::map<TaskId, std::shared_ptr<const Update>> held_;  // until the verdict
+  std::map<TaskId, std::shared_ptr<const Update>> held_;  // until they are summed, or the verdict
+  std::map<std::uint64_t, std::shared_ptr<RunningSum>> sums_;
   std::unique_ptr<TaskPool> pool_;                        // last: its jobs see the members above
 };
 

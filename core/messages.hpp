@@ -118,7 +118,7 @@ struct Update {
   const Payload* slot(std::string_view name) const;
 };
 
-/// Server to worker: sum the updates of these tasks, which you hold.
+/// Server to worker: add the updates of these tasks, which you hold, to the sum of this number, and forget them.
 struct Fold {
   struct Term {
     TaskId id;
@@ -130,12 +130,14 @@ struct Fold {
     Weighting weighting = Weighting::contribution;
     FixedPointScale scale;
   };
-  std::uint64_t number = 0;  // of this request
+  std::uint64_t number = 0;
   std::vector<Term> terms;
   std::vector<Slot> slots;
+  bool answer = true;  // and send the sum: nothing will be added any more
 };
 
-/// Worker to server, in answer: integer units of each slot, in the order of the request.
+/// Worker to server, in answer: integer units of each slot, in the order of the request, and how many terms are
+/// in it.
 struct PartialSum {
   std::uint64_t number = 0;
   std::uint64_t terms = 0;

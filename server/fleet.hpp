@@ -100,6 +100,7 @@ class Fleet {
   struct PendingFold {
     PeerId peer;
     std::vector<TaskId> tasks;
+    bool asked = false;  // for the sum: nothing is added any more
   };
 
   void on_peer(PeerId peer, PeerChange change, Reason reason);
@@ -118,7 +119,7 @@ class Fleet {
   void tell(PeerId peer, const Verdicts::Entry& entry);
   void send_verdicts();
   void fold_here(std::size_t at_least);
-  void fold_at_workers();
+  void fold_at_workers(bool close);
   bool sum_complete() const;
   void refuse(PeerId peer, Reason reason, const std::string& text);
   void log_refusal(PeerId peer, Reason reason, const std::string& text);
@@ -142,6 +143,7 @@ class Fleet {
   std::deque<TaskId> queue_;  // to be given to workers, in order
   PhaseSum sum_;
   std::uint64_t fold_number_ = 0;
+  std::size_t held_ = 0;  // accepted since workers were last told to add up
   std::map<std::uint64_t, PendingFold> folds_;
   std::map<PeerId, Verdicts> verdicts_;              // to be sent when the call at hand is done
   Version evaluated_ = 0;                            // of the latest evaluation on clients

@@ -13,6 +13,8 @@ namespace {
 
 // Updates that wait to be summed here are summed four at a time, which reads the sums a quarter as often.
 constexpr std::size_t kFoldBatch = 4;
+// Updates that a worker holds, as a mean over workers, before it is told to add them up.
+constexpr std::size_t kHeldBatch = 2;
 
 }  // namespace
 
@@ -24,7 +26,11 @@ void Fleet::accept(const Fold::Term& term) {
   Tracked& tracked = tasks_.at(term.id);
   tracked.accepted = true;
   tracked.weight = term.weight;
-  if (tracked.here && !strategy_.traits().keeps_updates) fold_here(kFoldBatch);
+  if (strategy_.traits().keeps_updates) return;
+  if (tracked.here)
+    fold_here(kFoldBatch);
+  else if (++held_ >= kHeldBatch * peers_.size())
+    fold_at_workers(false);
 }
 
 void Fleet::fold_here(std::size_t at_least) {
@@ -47,30 +53,42 @@ void Fleet::fold_here(std::size_t at_least) {
   }
 }
 
-void Fleet::fold_at_workers() {
+// Each worker adds what it holds to one sum of its own, now and then, so that its memory does not grow with the
+// cohort. `close`: it sends the sum, which is then full.
+void Fleet::fold_at_workers(bool close) {
   std::map<PeerId, std::vector<Fold::Term>> terms;
-  std::set<TaskId> pending;
-  for (const auto& [number, fold] : folds_) pending.insert(fold.tasks.begin(), fold.tasks.end());
+  std::set<TaskId> told;
+  std::map<PeerId, std::uint64_t> open;
+  for (const auto& [number, fold] : folds_) {
+    told.insert(fold.tasks.begin(), fold.tasks.end());
+    if (fold.asked) continue;
+    open[fold.peer] = number;
+    if (close) terms[fold.peer];
+  }
   for (auto& [id, tracked] : tasks_)
     if (tracked.accepted && !tracked.here && !tracked.folded && tracked.update && tracked.peer &&
-        !pending.contains(id))
+        !told.contains(id))
       terms[*tracked.peer].push_back({id, tracked.weight});
   for (auto& [peer, list] : terms) {
     Fold fold;
-    fold.number = ++fold_number_;
+    const auto known = open.find(peer);
+    fold.number = known != open.end() ? known->second : ++fold_number_;
     fold.terms = std::move(list);
+    fold.answer = close;
     for (const auto& [name, slot] : sum_.slots)
       fold.slots.push_back({name, slot.size(), slot.weighting, slot.sum.scale()});
-    PendingFold pending_fold{peer, {}};
-    for (const Fold::Term& term : fold.terms) pending_fold.tasks.push_back(term.id);
-    folds_[fold.number] = std::move(pending_fold);
+    PendingFold& pending = folds_[fold.number];
+    pending.peer = peer;
+    pending.asked = close;
+    for (const Fold::Term& term : fold.terms) pending.tasks.push_back(term.id);
     channel_.send(peer, encode(fold));
   }
+  held_ = 0;
 }
 
 void Fleet::on_partial(PeerId peer, const PartialSum& partial) {
   const auto it = folds_.find(partial.number);
-  if (it == folds_.end() || it->second.peer != peer)
+  if (it == folds_.end() || it->second.peer != peer || !it->second.asked)
     return refuse(peer, Reason::unknown_task, "a partial sum nobody asked for");
   bool sound = partial.units.size() == sum_.slots.size() && partial.terms == it->second.tasks.size();
   std::size_t index = 0;
@@ -115,7 +133,7 @@ PhaseSum Fleet::close_sum() {
   fold_here(1);
   // Terms whose holder dies meanwhile are trained again elsewhere and asked for again.
   while (!sum_complete()) {
-    fold_at_workers();
+    fold_at_workers(true);
     const std::size_t asked = folds_.size();
     pump_([this, asked] {
       return sum_complete() || folds_.size() != asked ||

@@ -161,7 +161,7 @@ void fill(const Message& message, Update& v) {
 
 void fill(const Message& message, Fold& v) {
   expect_no_blobs(message);
-  unpack(message, v.number, v.terms, v.slots);
+  unpack(message, v.number, v.terms, v.slots, v.answer);
   for (const Fold::Slot& slot : v.slots) expect_known(slot.weighting, Weighting::uniform);
 }
 
@@ -276,7 +276,7 @@ Message encode(const Update& v) {
   return message;
 }
 
-Message encode(const Fold& v) { return pack(MessageType::fold, v.number, v.terms, v.slots); }
+Message encode(const Fold& v) { return pack(MessageType::fold, v.number, v.terms, v.slots, v.answer); }
 
 Message encode(const PartialSum& v) {
   Message message = pack(MessageType::partial_sum, v.number, v.terms);

@@ -223,6 +223,9 @@ TEST(ClientHost, HoldsAndSums) {
     ASSERT_EQ(update.reports.size(), 1U);
     EXPECT_EQ(update.reports[0].size, 3U);
   }
+  // Whole, on request.
+  world.say(Collect{{{3, 1}, {9, 9}}});
+  EXPECT_TRUE(same_floats(world.hear<Update>(5)[4], world.expected(world.task(3, 1))));
   Fold fold;
   fold.number = 9;
   const FixedPointScale scale = choose_scale(1024, 100, 1000);
@@ -232,19 +235,53 @@ TEST(ClientHost, HoldsAndSums) {
     fold.terms.push_back({{client, 1}, 10 + client});
     expected.add(world.expected(world.task(client, 1)).slot("delta")->values(), 10 + client);
   }
+  // Added up in two parts, with the answer after the second; what is summed is held no more.
+  Fold first = fold;
+  first.answer = false;
+  first.terms.resize(3);
+  fold.terms.erase(fold.terms.begin(), fold.terms.begin() + 3);
+  world.say(first);
   world.say(fold);
   const PartialSum partial = world.hear<PartialSum>(1)[0];
   EXPECT_EQ(partial.number, 9U);
   EXPECT_EQ(partial.terms, 4U);
   EXPECT_TRUE(std::ranges::equal(partial.units.at(0).as<std::int64_t>(), expected.units()));
-  // Whole, on request; the verdict frees them.
-  world.say(Collect{{{3, 1}, {9, 9}}});
-  EXPECT_TRUE(same_floats(world.hear<Update>(5)[4], world.expected(world.task(3, 1))));
-  world.say(Verdicts{{{{3, 1}, Verdict::accepted, Reason::none}}, {}});
   world.say(Collect{{{3, 1}, {4, 1}}});
-  EXPECT_EQ(world.hear<Update>(6)[5].id, (TaskId{4, 1}));
   world.settle();
-  EXPECT_EQ(world.heard<Update>().size(), 6U);
+  EXPECT_EQ(world.heard<Update>().size(), 5U);
+  EXPECT_EQ(world.heard<PartialSum>().size(), 1U);
+}
+
+TEST(ClientHost, AnAskedForSumMayBringNothingNew) {
+  HostWorld world;
+  world.welcome();
+  world.share(0);
+  world.say(world.task(2, 1, true));
+  world.hear<Update>(1);
+  Fold fold;
+  fold.number = 4;
+  fold.slots.push_back({"delta", 3, Weighting::contribution, choose_scale(1024, 100, 1000)});
+  fold.terms.push_back({{2, 1}, 10});
+  fold.answer = false;
+  world.say(fold);
+  fold.terms.clear();
+  fold.answer = true;
+  world.say(fold);
+  const PartialSum partial = world.hear<PartialSum>(1)[0];
+  EXPECT_EQ(partial.terms, 1U);
+}
+
+TEST(ClientHost, TheVerdictFreesWhatWasNotSummed) {
+  HostWorld world;
+  world.welcome();
+  world.share(0);
+  for (const ClientId client : {3U, 4U}) world.say(world.task(client, 1, true));
+  world.hear<Update>(2);
+  world.say(Verdicts{{{{3, 1}, Verdict::discarded, Reason::late}}, {}});
+  world.say(Collect{{{3, 1}, {4, 1}}});
+  EXPECT_EQ(world.hear<Update>(3)[2].id, (TaskId{4, 1}));
+  world.settle();
+  EXPECT_EQ(world.heard<Update>().size(), 3U);
 }
 
 TEST(ClientHost, AFoldOfWhatIsNotHereEndsWithAWord) {

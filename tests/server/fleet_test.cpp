@@ -8,18 +8,25 @@
 namespace fedloom::testing {
 namespace {
 
-// Answers every fold of a peer as it comes, for as long as the predicate of a wait is asked.
+// Adds up what a peer is told to as it comes, and answers when asked, for as long as the predicate of a wait is
+// asked.
 class HonestFolder {
  public:
   HonestFolder(const Strategy& strategy, ScriptedPeer& peer) : strategy_(strategy), peer_(peer) {}
   void work() {
-    const auto folds = peer_.heard<Fold>();
-    for (; done_ < folds.size(); ++done_) peer_.say(answer_fold(strategy_, folds[done_]));
+    auto folds = peer_.heard<Fold>();
+    for (; done_ < folds.size(); ++done_) {
+      Fold& sum = sums_[folds[done_].number];
+      folds[done_].terms.insert(folds[done_].terms.begin(), sum.terms.begin(), sum.terms.end());
+      sum = folds[done_];
+      if (sum.answer) peer_.say(answer_fold(strategy_, sum));
+    }
   }
 
  private:
   const Strategy& strategy_;
   ScriptedPeer& peer_;
+  std::map<std::uint64_t, Fold> sums_;  // by number, with all terms so far
   std::size_t done_ = 0;
 };
 

@@ -92,7 +92,7 @@ class ClientHost {
   std::set<TaskId> running_;
   std::map<TaskId, std::shared_ptr<const Update>> held_;  // until they are summed, or the verdict
   std::map<std::uint64_t, std::shared_ptr<RunningSum>> sums_;
-  std::unique_ptr<TaskPool> pool_;                        // last: its jobs see the members above
+  std::unique_ptr<TaskPool> pool_;  // last: its jobs see the members above
 };
 
 }  // namespace fedloom

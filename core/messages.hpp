@@ -118,7 +118,8 @@ struct Update {
   const Payload* slot(std::string_view name) const;
 };
 
-/// Server to worker: add the updates of these tasks, which you hold, to the sum of this number, and forget them.
+/// Server to worker: add the updates of these tasks, which you hold, to the sum of this number, and forget
+/// them.
 struct Fold {
   struct Term {
     TaskId id;
@@ -136,8 +137,8 @@ struct Fold {
   bool answer = true;  // and send the sum: nothing will be added any more
 };
 
-/// Worker to server, in answer: integer units of each slot, in the order of the request, and how many terms are
-/// in it.
+/// Worker to server, in answer: integer units of each slot, in the order of the request, and how many terms
+/// are in it.
 struct PartialSum {
   std::uint64_t number = 0;
   std::uint64_t terms = 0;

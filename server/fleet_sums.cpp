@@ -53,8 +53,8 @@ void Fleet::fold_here(std::size_t at_least) {
   }
 }
 
-// Each worker adds what it holds to one sum of its own, now and then, so that its memory does not grow with the
-// cohort. `close`: it sends the sum, which is then full.
+// Each worker adds what it holds to one sum of its own, now and then, so that its memory does not grow with
+// the cohort. `close`: it sends the sum, which is then full.
 void Fleet::fold_at_workers(bool close) {
   std::map<PeerId, std::vector<Fold::Term>> terms;
   std::set<TaskId> told;

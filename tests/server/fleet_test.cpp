@@ -8,8 +8,8 @@
 namespace fedloom::testing {
 namespace {
 
-// Adds up what a peer is told to as it comes, and answers when asked, for as long as the predicate of a wait is
-// asked.
+// Adds up what a peer is told to as it comes, and answers when asked, for as long as the predicate of a wait
+// is asked.
 class HonestFolder {
  public:
   HonestFolder(const Strategy& strategy, ScriptedPeer& peer) : strategy_(strategy), peer_(peer) {}

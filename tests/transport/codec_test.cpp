@@ -232,7 +232,8 @@ TEST(Codec, FieldsArriveWhereTheyBelong) {
   EXPECT_EQ(hello_back->client, ClientId{9});
   EXPECT_EQ(hello_back->examples, 100U);
   EXPECT_EQ(hello_back->process, 77);
-  const auto fold = decode<Fold>(encode(Fold{1, {{{3, 4}, 5}}, {{"s", 6, Weighting::uniform, {7, 8.0}}}, false}));
+  const auto fold =
+      decode<Fold>(encode(Fold{1, {{{3, 4}, 5}}, {{"s", 6, Weighting::uniform, {7, 8.0}}}, false}));
   ASSERT_TRUE(fold);
   EXPECT_EQ(fold->terms[0].weight, 5U);
   EXPECT_EQ(fold->slots[0].scale.exponent, 7);

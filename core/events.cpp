@@ -78,6 +78,7 @@ std::string json(const RunStarted& e) {
       .field("clients", e.clients)
       .field("parameters", e.parameters)
       .field("layout", fmt::format("{:016x}", e.layout))
+      .field("ticks_per_second", e.ticks_per_second)
       .done();
 }
 

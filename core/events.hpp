@@ -29,7 +29,8 @@ struct RunStarted {
   std::uint64_t seed = 0;
   std::uint64_t clients = 0;
   std::uint64_t parameters = 0;
-  std::uint64_t layout = 0;  // fingerprint
+  std::uint64_t layout = 0;       // fingerprint
+  double ticks_per_second = 1.0;  // above 0; 1 where a tick has no unit, so above 1 means that ticks are time
 };
 
 struct WindowOpened {

@@ -46,6 +46,8 @@ class Session {
   RunResult run();
 
  private:
+  // Real time is counted in nanoseconds; a tick of virtual time has no unit.
+  double ticks_per_second() const { return options_.deployed ? 1e9 : 1.0; }
   std::string choose_folder() const { return options_.out.empty() ? "runs/" + config_.name : options_.out; }
   void load_checkpoint();
   std::optional<RunResult> finished_before();
@@ -232,6 +234,7 @@ DriverParts Session::driver_parts() {
   DriverParts parts;
   const bool hold = config_.runtime.aggregate == "worker" && !options_.deployed;
   parts.config = coordinator_config(config_, parts_, hold);
+  parts.config.ticks_per_second = ticks_per_second();
   parts.strategy = parts_.strategy.get();
   parts.pacer = parts_.pacer.get();
   parts.sampler = parts_.sampler.get();
@@ -287,7 +290,7 @@ DriverParts Session::driver_parts() {
 RunResult Session::run() {
   // Whatever may refuse the run comes first: until begin() the folder stays as it was.
   if (!options_.resume) run_folder_.expect_no_unfinished_run();
-  parts_ = build_components(config_, options_.data_dir, options_.deployed ? 1e9 : 1.0,
+  parts_ = build_components(config_, options_.data_dir, ticks_per_second(),
                             server_holder(config_, options_.deployed));
   if (options_.deployed && parts_.strategy->traits().pools_data)
     throw user_error(

@@ -34,7 +34,8 @@ void Coordinator::begin(Tick now) {
     strategy_.start(state_.server, {population_.clients, config_.seed});
     port_.emit(RunStarted{config_.experiment, config_.strategy_name, config_.pacer_name, config_.model_name,
                           config_.data_name, config_.seed, population_.clients,
-                          state_.server.model.layout().size(), state_.server.model.layout().fingerprint()});
+                          state_.server.model.layout().size(), state_.server.model.layout().fingerprint(),
+                          config_.ticks_per_second});
     publish_model();
     state_.now = now;
     if (config_.evaluate_every > 0) evaluate(now);

@@ -87,6 +87,8 @@ struct CoordinatorConfig {
   std::uint64_t evaluate_clients = 0;  // number of clients evaluated on their own data; 0 = none
   double target_accuracy = 0.0;        // 0: none
   bool stop_at_target = true;
+  double ticks_per_second =
+      1.0;  // told in RunStarted, for whoever reads the log; nothing is computed from it
 };
 
 class Coordinator {

@@ -68,6 +68,10 @@ RunStarted run_started(const Json& from) {
   const auto [end, error] = std::from_chars(layout.data(), layout.data() + layout.size(), e.layout, 16);
   if (error != std::errc() || end != layout.data() + layout.size())
     throw user_error("layout \"{}\" is not a hexadecimal number", layout);
+  // Logs of earlier versions have no such field: their ticks have no unit.
+  if (from.contains("ticks_per_second")) take(from, "ticks_per_second", e.ticks_per_second);
+  if (!(e.ticks_per_second > 0.0))
+    throw user_error("ticks_per_second is {}; expected a number above 0", e.ticks_per_second);
   return e;
 }
 

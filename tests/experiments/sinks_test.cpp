@@ -59,7 +59,7 @@ TEST(EventsReader, EveryEventComesBackAsItWas) {
     log.on(event);
     told.push_back(to_json(event));
   });
-  RunStarted odd{"quo\"te \\ \n <b> \u00e9", "s", "p", "m", "d", ~0ULL, 1, 2, ~0ULL};
+  RunStarted odd{"quo\"te \\ \n <b> \u00e9", "s", "p", "m", "d", ~0ULL, 1, 2, ~0ULL, 1e6};
   log.on(odd);
   told.push_back(to_json(odd));
   Evaluated nan{1, -5, 1, "task \u2713", std::nan(""), 0.1, 3};
@@ -70,6 +70,18 @@ TEST(EventsReader, EveryEventComesBackAsItWas) {
   for_each_event(folder / "events.jsonl", kWholeFile,
                  [&](const FederationEvent& event) { read.push_back(to_json(event)); });
   EXPECT_EQ(read, told);
+}
+
+TEST(EventsReader, ReadsWhereATickHasAUnit) {
+  const std::string now = to_json(FederationEvent(RunStarted{"e", "s", "p", "m", "d", 1, 2, 3, 4, 1e6}));
+  const std::string field = ",\"ticks_per_second\":1000000";
+  EXPECT_EQ(std::get<RunStarted>(parse_federation_event(now)).ticks_per_second, 1e6);
+  std::string before = now;  // as logs were written before ticks could have one
+  before.erase(before.find(field), field.size());
+  EXPECT_EQ(std::get<RunStarted>(parse_federation_event(before)).ticks_per_second, 1.0);
+  std::string wrong = now;
+  wrong.replace(wrong.find(field), field.size(), ",\"ticks_per_second\":0");
+  EXPECT_THAT(user_error_of([&] { parse_federation_event(wrong); }), HasSubstr("ticks_per_second is 0"));
 }
 
 TEST(EventsReader, LeavesOutAHalfLineAndRefusesGarbage) {

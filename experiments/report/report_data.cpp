@@ -1,10 +1,8 @@
-// Grouping, means and thinning for the page, and their JSON.
+// The JSON of runs and groups, and what of all runs together decides its form.
 #include "experiments/report/report_data.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <limits>
 #include <map>
 #include <set>
 
@@ -12,7 +10,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/version.hpp"
+#include "experiments/report/json_numbers.hpp"
 #include "experiments/report/settings_table.hpp"
+#include "experiments/report/timeline_json.hpp"
 
 namespace fedloom {
 
@@ -24,12 +24,6 @@ constexpr std::size_t kPointsOfPage = 40'000;  // over all curves; about 2 MB of
 constexpr std::size_t kPointsOfCurve = 800;    // more than a wide screen shows
 constexpr std::size_t kClientsOfPartition = 400;
 constexpr std::size_t kHistogramBins = 20;
-
-// Six digits are more than a chart shows, and a third of the bytes.
-Json rounded(double value) {
-  if (!std::isfinite(value)) return nullptr;
-  return std::strtod(fmt::format("{:.6g}", value).c_str(), nullptr);
-}
 
 template <class T>
 Json picked(const std::vector<T>& values, const std::vector<std::size_t>& indices) {
@@ -43,15 +37,40 @@ Json picked(const std::vector<T>& values, const std::vector<std::size_t>& indice
   return list;
 }
 
-Json curve_json(const Curve& curve, const std::vector<std::size_t>& at) {
-  return {{"round", picked(curve.rounds, at)},      {"tick", picked(curve.ticks, at)},
-          {"bytes", picked(curve.bytes, at)},       {"wall", picked(curve.wall, at)},
-          {"accuracy", picked(curve.accuracy, at)}, {"loss", picked(curve.loss, at)}};
+// What of a page's runs decides how every curve is written.
+struct Form {
+  bool timed = false;     // "time" is in seconds; null where a tick has no unit
+  std::size_t limit = 0;  // points of a curve
+};
+
+Json curve_json(const Curve& curve, const std::vector<std::size_t>& at, const Form& form) {
+  return {{"round", picked(curve.rounds, at)},
+          {"time", picked(form.timed ? curve.seconds : curve.ticks, at)},
+          {"bytes", picked(curve.bytes, at)},
+          {"wall", picked(curve.wall, at)},
+          {"accuracy", picked(curve.accuracy, at)},
+          {"loss", picked(curve.loss, at)}};
 }
 
-Json mean_json(const MeanCurve& curve, std::size_t limit) {
-  const auto at = thinned(curve.mean.size(), limit);
-  Json json = curve_json(curve.mean, at);
+// The directions apart, for a curve over time.
+void add_directions(Json& json, const Curve& curve, const std::vector<std::size_t>& at) {
+  for (const std::size_t i : at) {
+    json["up"].push_back(rounded(curve.bytes_up[i]));
+    json["down"].push_back(rounded(curve.bytes[i] - curve.bytes_up[i]));
+  }
+}
+
+Json train_json(const Curve& curve, const Form& form) {
+  const auto at = thinned(curve.size(), form.limit);
+  Json json = curve_json(curve, at, form);
+  if (form.timed) add_directions(json, curve, at);
+  return json;
+}
+
+Json mean_json(const MeanCurve& curve, const Form& form) {
+  const auto at = thinned(curve.mean.size(), form.limit);
+  Json json = curve_json(curve.mean, at, form);
+  if (form.timed) add_directions(json, curve.mean, at);
   json["accuracy_low"] = picked(curve.accuracy_low, at);
   json["accuracy_high"] = picked(curve.accuracy_high, at);
   json["loss_low"] = picked(curve.loss_low, at);
@@ -82,19 +101,19 @@ Json partition_json(const Partition& partition) {
           {"counts", picked(partition.counts, at)}};
 }
 
-Json run_json(const RunData& run, std::size_t limit) {
+Json run_json(const RunData& run, const Form& form) {
   Json json = {{"folder", run.folder}, {"name", run.name}, {"seed", run.started.seed}};
   json["state"] = !run.ended ? "unfinished" : run.ended->reason;
   json["figures"] = Json::parse(to_json(run.figures));
   for (const auto& [split, curve] : run.splits)
-    json["splits"][split] = curve_json(curve, thinned(curve.size(), limit));
-  json["train"] = curve_json(run.train, thinned(run.train.size(), limit));
-  if (!run.spread.rounds.empty()) json["spread"] = spread_json(run.spread, limit);
+    json["splits"][split] = curve_json(curve, thinned(curve.size(), form.limit), form);
+  json["train"] = train_json(run.train, form);
+  if (!run.spread.rounds.empty()) json["spread"] = spread_json(run.spread, form.limit);
   if (run.partition) json["partition"] = partition_json(*run.partition);
   return json;
 }
 
-Json group_json(const RunGroup& group, const std::vector<RunData>& runs, std::size_t limit) {
+Json group_json(const RunGroup& group, const std::vector<RunData>& runs, const Form& form) {
   Json json = {{"label", group.label}, {"runs", group.runs}};
   if (group.runs.size() < 2) return json;  // the page draws the run itself
   std::map<std::string, std::vector<const Curve*>> splits;
@@ -103,39 +122,37 @@ Json group_json(const RunGroup& group, const std::vector<RunData>& runs, std::si
     for (const auto& [split, curve] : runs[run].splits) splits[split].push_back(&curve);
     train.push_back(&runs[run].train);
   }
-  for (const auto& [split, curves] : splits) json["splits"][split] = mean_json(mean_curve(curves), limit);
-  json["train"] = mean_json(mean_curve(train), limit);
+  for (const auto& [split, curves] : splits) json["splits"][split] = mean_json(mean_curve(curves), form);
+  json["train"] = mean_json(mean_curve(train), form);
   return json;
 }
 
-// Ticks of a deployed run are nanoseconds of real time: they advance as the wall time does.
+// Time of a deployed run is real: it advances as the wall time does.
 bool follows_wall_time(const Curve& curve) {
   if (curve.size() < 2) return false;
   const double wall = curve.wall.back() - curve.wall.front();
-  const double ticks = 1e-9 * (curve.ticks.back() - curve.ticks.front());
-  return wall > 0 && std::abs(ticks - wall) < 0.05 * wall;  // false where there is no wall time
+  const double time = curve.seconds.back() - curve.seconds.front();
+  return wall > 0 && std::abs(time - wall) < 0.05 * wall;  // false where one of them is missing
 }
 
-// Virtual time says nothing new where every window lasts as long as the next (no device profiles), and real
-// time is the wall time already.
-bool simulated_time_informs(const std::vector<RunData>& runs) {
-  for (const RunData& run : runs) {
-    const bool real = std::any_of(run.splits.begin(), run.splits.end(),
-                                  [](const auto& split) { return follows_wall_time(split.second); });
-    std::set<double> lengths;
-    for (std::size_t i = 1; i < run.train.size(); ++i)
-      lengths.insert((run.train.ticks[i] - run.train.ticks[i - 1]) /
-                     static_cast<double>(run.train.rounds[i] - run.train.rounds[i - 1]));
-    if (!real && lengths.size() > 1) return true;
-  }
-  return false;
+// Real time is the wall time already, and ticks without a unit say nothing new where every window lasts as
+// long as the next.
+bool simulated_time_informs(const RunData& run) {
+  if (is_timed(run.started))
+    return std::none_of(run.splits.begin(), run.splits.end(),
+                        [](const auto& split) { return follows_wall_time(split.second); });
+  std::set<double> lengths;
+  for (std::size_t i = 1; i < run.train.size(); ++i)
+    lengths.insert((run.train.ticks[i] - run.train.ticks[i - 1]) /
+                   static_cast<double>(run.train.rounds[i] - run.train.rounds[i - 1]));
+  return lengths.size() > 1;
 }
 
-// Nanoseconds once ticks are that fine; plain ticks otherwise.
-const char* tick_unit(const std::vector<RunData>& runs) {
+// The unit of the axis of simulated time; null for no such axis.
+Json simulated_time(const std::vector<RunData>& runs, bool timed) {
   for (const RunData& run : runs)
-    if (run.train.size() > 0 && run.train.ticks.back() >= 1e9) return "ns";
-  return "ticks";
+    if (is_timed(run.started) == timed && simulated_time_informs(run)) return timed ? "s" : "ticks";
+  return nullptr;
 }
 
 Json started_json(const RunStarted& started) {
@@ -146,56 +163,20 @@ Json started_json(const RunStarted& started) {
 
 }  // namespace
 
-std::vector<std::size_t> thinned(std::size_t size, std::size_t limit) {
-  std::vector<std::size_t> indices;
-  const std::size_t count = std::min(size, limit);
-  for (std::size_t i = 0; i < count; ++i) indices.push_back(count == size ? i : i * (size - 1) / (count - 1));
-  return indices;
-}
-
-MeanCurve mean_curve(const std::vector<const Curve*>& curves) {
-  // Round -> index in every curve; only rounds that all have survive.
-  std::map<WindowId, std::vector<std::size_t>> rounds;
-  for (const Curve* curve : curves)
-    for (std::size_t i = 0; i < curve->size(); ++i) rounds[curve->rounds[i]].push_back(i);
-  MeanCurve result;
-  for (const auto& entry : rounds) {
-    const std::vector<std::size_t>& at = entry.second;
-    if (at.size() != curves.size()) continue;
-    result.mean.rounds.push_back(entry.first);
-    const auto over_runs = [&](std::vector<double> Curve::*member, std::vector<double>* low,
-                               std::vector<double>* high) {
-      double sum = 0, smallest = std::numeric_limits<double>::infinity(), largest = -smallest;
-      for (std::size_t k = 0; k < curves.size(); ++k) {
-        const double value = (curves[k]->*member)[at[k]];
-        sum += value;
-        smallest = std::min(smallest, value);
-        largest = std::max(largest, value);
-      }
-      (result.mean.*member).push_back(sum / static_cast<double>(curves.size()));
-      if (low != nullptr) low->push_back(smallest);
-      if (high != nullptr) high->push_back(largest);
-    };
-    over_runs(&Curve::ticks, nullptr, nullptr);
-    over_runs(&Curve::bytes, nullptr, nullptr);
-    over_runs(&Curve::wall, nullptr, nullptr);
-    over_runs(&Curve::accuracy, &result.accuracy_low, &result.accuracy_high);
-    over_runs(&Curve::loss, &result.loss_low, &result.loss_high);
-  }
-  return result;
-}
-
 nlohmann::ordered_json report_data(const std::vector<RunData>& runs) {
   const std::vector<RunGroup> groups = group_runs(runs);
   std::size_t curves = 0;
   for (const RunData& run : runs) curves += run.splits.size() + 1;
-  const std::size_t limit =
-      std::clamp(kPointsOfPage / std::max<std::size_t>(curves, 1), std::size_t{50}, kPointsOfCurve);
+  Form form;
+  form.limit = std::clamp(kPointsOfPage / std::max<std::size_t>(curves, 1), std::size_t{50}, kPointsOfCurve);
+  form.timed =
+      std::any_of(runs.begin(), runs.end(), [](const RunData& run) { return is_timed(run.started); });
   Json data = {{"generator", fmt::format("fedloom {}", kVersion)}};
   data["started"] = started_json(runs.front().started);
-  data["simulated_time"] = simulated_time_informs(runs) ? Json(tick_unit(runs)) : Json();
-  for (const RunGroup& group : groups) data["groups"].push_back(group_json(group, runs, limit));
-  for (const RunData& run : runs) data["runs"].push_back(run_json(run, limit));
+  data["simulated_time"] = simulated_time(runs, form.timed);
+  for (const RunGroup& group : groups) data["groups"].push_back(group_json(group, runs, form));
+  for (const RunData& run : runs) data["runs"].push_back(run_json(run, form));
+  data["timeline"] = timelines_json(runs, groups);
   data["settings"] = settings_json(runs, groups);
   data["notes"] = Json::array();
   for (const RunData& run : runs)

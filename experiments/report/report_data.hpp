@@ -21,17 +21,6 @@ struct RunGroup {
 /// Groups in the order of their first runs. Labels are distinct.
 std::vector<RunGroup> group_runs(const std::vector<RunData>& runs);
 
-/// The mean over the runs at every round that all of them have, with the smallest and largest value.
-struct MeanCurve {
-  Curve mean;
-  std::vector<double> accuracy_low, accuracy_high;
-  std::vector<double> loss_low, loss_high;
-};
-MeanCurve mean_curve(const std::vector<const Curve*>& curves);
-
-/// At most `limit` (at least 2) of the indices 0 .. size-1, evenly spread, the first and the last among them.
-std::vector<std::size_t> thinned(std::size_t size, std::size_t limit);
-
 /// The data block of the page.
 nlohmann::ordered_json report_data(const std::vector<RunData>& runs);
 

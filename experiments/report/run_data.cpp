@@ -24,14 +24,18 @@ namespace fs = std::filesystem;
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-// Everything but the single tasks: those are nine lines of ten, and the windows hold their sums.
-bool wanted(std::string_view kind) { return kind != "task_started" && kind != "task_ended"; }
+bool is_of_task(std::string_view kind) { return kind == "task_started" || kind == "task_ended"; }
 
+// `so_far` has heard the event already.
 template <class Event>
-void add_point(Curve& curve, const Event& event, double bytes, double accuracy, double loss) {
+void add_point(Curve& curve, const RunStarted& run, const RunSummary& so_far, const Event& event,
+               double accuracy, double loss) {
+  const auto tick = static_cast<double>(event.tick);
   curve.rounds.push_back(event.window);
-  curve.ticks.push_back(static_cast<double>(event.tick));
-  curve.bytes.push_back(bytes);
+  curve.ticks.push_back(tick);
+  curve.seconds.push_back(is_timed(run) ? tick / run.ticks_per_second : kNone);
+  curve.bytes.push_back(static_cast<double>(so_far.bytes_up + so_far.bytes_down));
+  curve.bytes_up.push_back(static_cast<double>(so_far.bytes_up));
   curve.wall.push_back(kNone);
   curve.accuracy.push_back(accuracy);
   curve.loss.push_back(loss);
@@ -50,15 +54,13 @@ void add_spread(Spread& spread, const ClientsEvaluated& event) {
   spread.last_accuracies = std::move(values);
 }
 
-// `so_far` has heard the event already.
 void fold(RunData& run, const RunSummary& so_far, const FederationEvent& event) {
-  const auto bytes = static_cast<double>(so_far.bytes_up + so_far.bytes_down);
   if (const auto* started = std::get_if<RunStarted>(&event)) {
     run.started = *started;
   } else if (const auto* closed = std::get_if<WindowClosed>(&event)) {
-    if (closed->accepted > 0) add_point(run.train, *closed, bytes, kNone, closed->train_loss);
+    if (closed->accepted > 0) add_point(run.train, run.started, so_far, *closed, kNone, closed->train_loss);
   } else if (const auto* e = std::get_if<Evaluated>(&event)) {
-    add_point(run.splits[e->split], *e, bytes, e->accuracy, e->loss);
+    add_point(run.splits[e->split], run.started, so_far, *e, e->accuracy, e->loss);
   } else if (const auto* clients = std::get_if<ClientsEvaluated>(&event)) {
     add_spread(run.spread, *clients);
   } else if (const auto* ended = std::get_if<RunEnded>(&event)) {
@@ -85,14 +87,21 @@ void add_wall_seconds(RunData& run, const std::string& file) {
 
 void read_events(RunData& run, const std::string& file) {
   SummarySink summary;
+  std::optional<TimelineFold> timeline;
   bool any = false;
   const auto use = [&](const FederationEvent& event) {
     any = true;
     summary.on(event);
     fold(run, summary.summary(), event);
+    const auto* started = std::get_if<RunStarted>(&event);
+    if (started != nullptr && is_timed(*started)) timeline.emplace(started->ticks_per_second);
+    if (timeline) timeline->on(event);
   };
-  for_each_event(file, kWholeFile, use, wanted);
+  // Tasks are nine lines of ten, and the windows hold their sums: only a timeline looks at each.
+  for_each_event(file, kWholeFile, use,
+                 [&](std::string_view kind) { return timeline.has_value() || !is_of_task(kind); });
   if (!any) throw user_error("{} holds no events yet: the run has not begun", file);
+  if (timeline) run.timeline = timeline->finish();
   run.figures = summary.summary();
   run.figures.version.clear();  // of the reader, not of the run
 }

@@ -11,21 +11,11 @@
 #include <vector>
 
 #include "core/events.hpp"
+#include "experiments/report/curves.hpp"
+#include "experiments/report/timeline.hpp"
 #include "experiments/sinks/run_summary.hpp"
 
 namespace fedloom {
-
-/// Points along a run, structure of arrays; all vectors have one length. NaN: no such value.
-struct Curve {
-  std::vector<WindowId> rounds;
-  std::vector<double> ticks;
-  std::vector<double> bytes;  // up and down, since the start of the run
-  std::vector<double> wall;   // seconds since the start of the run
-  std::vector<double> accuracy;
-  std::vector<double> loss;
-
-  std::size_t size() const { return rounds.size(); }
-};
 
 /// How accuracy spreads over the clients, evaluation by evaluation, and in full for the last one.
 struct Spread {
@@ -56,9 +46,13 @@ struct RunData {
   std::map<std::string, Curve> splits;  // "test", "validation", …
   Curve train;                          // a point per closed window; accuracy is NaN
   Spread spread;
+  std::optional<Timeline> timeline;  // of a run whose ticks are time
   std::optional<Partition> partition;
   std::vector<std::string> notes;  // what is missing, in sentences
 };
+
+/// Whether a tick has a unit.
+inline bool is_timed(const RunStarted& run) { return run.ticks_per_second > 1.0; }
 
 /// Reads a run folder. Throws UserError when it is none, or when one of its files is damaged.
 RunData read_run_folder(const std::string& folder);

@@ -59,12 +59,14 @@ struct FakeFederation {
   std::uint64_t seed = 1;
   std::uint64_t rounds = 8;
   Tick ticks_per_round = 1;
+  double ticks_per_second = 1.0;
 
   static double accuracy(std::uint64_t round) { return 1 - std::pow(0.9, static_cast<double>(round)); }
   static double loss(std::uint64_t round) { return 2 * std::pow(0.9, static_cast<double>(round)); }
 
   void tell_start(const std::function<void(const FederationEvent&)>& to) const {
-    to(RunStarted{"fake", strategy, "synchronous", "2nn", "mnist", seed, 4, 199210, 0xfeedULL});
+    to(RunStarted{"fake", strategy, "synchronous", "2nn", "mnist", seed, 4, 199210, 0xfeedULL,
+                  ticks_per_second});
   }
 
   void tell_round(std::uint64_t w, const std::function<void(const FederationEvent&)>& to) const {

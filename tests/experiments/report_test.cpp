@@ -124,7 +124,8 @@ TEST(Report, MeansAndRangesAreOverTheRunsAtEachRound) {
   Curve a, b;
   a.rounds = {1, 2, 4};
   b.rounds = {2, 3, 4};
-  for (Curve* curve : {&a, &b}) curve->ticks = curve->bytes = curve->wall = {1, 2, 3};
+  for (Curve* curve : {&a, &b})
+    curve->ticks = curve->seconds = curve->bytes = curve->bytes_up = curve->wall = {1, 2, 3};
   a.accuracy = {0.1, 0.2, 0.4};
   b.accuracy = {0.6, 0.7, 0.8};
   a.loss = b.loss = {3, 2, 1};
@@ -196,7 +197,7 @@ TEST(Report, ARunWithoutASingleRoundStillMakesAPage) {
 
 TEST(Report, SimulatedTimeIsOfferedWhenItInforms) {
   const TempFolder folder;
-  FakeFederation fake;
+  FakeFederation fake{.ticks_per_second = 1e9};
   EventsLog log(folder / "events.jsonl");
   fake.tell_start([&](const FederationEvent& event) { log.on(event); });
   for (std::uint64_t w = 1; w <= 4; ++w) {
@@ -204,11 +205,29 @@ TEST(Report, SimulatedTimeIsOfferedWhenItInforms) {
     fake.tell_round(w, [&](const FederationEvent& event) { log.on(event); });
   }
   log.finish();
-  EXPECT_EQ(report_of({folder.path()}, folder)["simulated_time"], "ns");
+  const json data = report_of({folder.path()}, folder);
+  EXPECT_EQ(data["simulated_time"], "s");
+  EXPECT_EQ(data["runs"][0]["splits"]["test"]["time"], json({1, 2, 15, 4}));
   // Rounds 1 to 4 end at 1, 2, 15 (three of five seconds) and 4 s: a clock that went with them is the real
   // one.
   write_text(folder / "metrics.csv", "round,wall_seconds\n1,0.5\n2,1.5\n3,14.5\n4,3.5\n");
   EXPECT_TRUE(report_of({folder.path()}, folder)["simulated_time"].is_null());
+}
+
+TEST(Report, TicksWithoutAUnitAreOfferedWhenRoundsDiffer) {
+  const TempFolder folder;
+  FakeFederation fake;
+  EventsLog log(folder / "events.jsonl");
+  fake.tell_start([&](const FederationEvent& event) { log.on(event); });
+  for (std::uint64_t w = 1; w <= 4; ++w) {
+    fake.ticks_per_round = w == 3 ? 5 : 1;
+    fake.tell_round(w, [&](const FederationEvent& event) { log.on(event); });
+  }
+  log.finish();
+  const json data = report_of({folder.path()}, folder);
+  EXPECT_EQ(data["simulated_time"], "ticks");
+  EXPECT_EQ(data["runs"][0]["splits"]["test"]["time"], json({1, 2, 15, 4}));
+  EXPECT_TRUE(data["timeline"].is_null());
 }
 
 TEST(Report, TextOfARunCannotBecomeMarkup) {

@@ -32,6 +32,9 @@ function longestOf(name, split) {
   return longest;
 }
 
+/// The unit, and its seconds, for an axis of so many seconds.
+const timeUnit = (longest) => (longest > 7200 ? ["h", 3600] : longest > 180 ? ["min", 60] : ["s", 1]);
+
 /// The x axis that is chosen: where its values are, their factor and its title, in a unit that fits.
 function abscissa(split) {
   if (view.x === "bytes") {
@@ -44,20 +47,14 @@ function abscissa(split) {
       text: bytes
     };
   }
-  const seconds = (key, name, toSeconds) => {
-    const longest = longestOf(key, split) * toSeconds;
-    const [unit, length] = longest > 7200 ? ["h", 3600] : longest > 180 ? ["min", 60] : ["s", 1];
-    return {
-      key,
-      factor: toSeconds / length,
-      title: `${name} (${unit})`,
-      text: (value) => duration(value * toSeconds)
-    };
+  const seconds = (key, name) => {
+    const [unit, length] = timeUnit(longestOf(key, split));
+    return {key, factor: 1 / length, title: `${name} (${unit})`, text: duration};
   };
-  if (view.x === "wall") return seconds("wall", "wall time", 1);
-  if (view.x === "tick" && data.simulated_time === "ns") return seconds("tick", "simulated time", 1e-9);
-  if (view.x === "tick")
-    return {key: "tick", factor: 1, title: "simulated time (ticks)", text: (v) => `tick ${count(v)}`};
+  if (view.x === "wall") return seconds("wall", "wall time");
+  if (view.x === "time" && data.simulated_time === "s") return seconds("time", "simulated time");
+  if (view.x === "time")
+    return {key: "time", factor: 1, title: "simulated time (ticks)", text: (v) => `tick ${count(v)}`};
   return {key: "round", factor: 1, title: "round", text: (value) => `round ${count(value)}`};
 }
 

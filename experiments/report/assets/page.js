@@ -32,9 +32,12 @@ function abscissae() {
       data.runs.some((run) => Object.values(run.splits || {}).some((curve) => curve[name].some(known)));
   const options = [["rounds", "round"], ["traffic", "bytes"]];
   if (has("wall")) options.push(["wall time", "wall"]);
-  if (data.simulated_time) options.push(["simulated time", "tick"]);
+  if (data.simulated_time) options.push(["simulated time", "time"]);
   return options;
 }
+
+/// Federations that take time are compared by it; rounds of an asynchronous one are no measure.
+const usualAbscissa = () => (data.simulated_time === "s" ? "time" : "round");
 
 function drawControls() {
   const change = (part) => {
@@ -78,7 +81,7 @@ const theme = () => document.documentElement.dataset.theme;
 
 function rememberView() {
   const parts = new URLSearchParams();
-  if (view.x !== "round") parts.set("x", view.x);
+  if (view.x !== usualAbscissa()) parts.set("x", view.x);
   if (view.split !== splitNames()[0]) parts.set("split", view.split);
   if (view.error) parts.set("y", "error");
   if (view.log) parts.set("loss", "log");
@@ -93,7 +96,7 @@ const systemDark = window.matchMedia("(prefers-color-scheme: dark)");
 function recallView() {
   const parts = new URLSearchParams(location.hash.slice(1));
   const splits = splitNames();
-  view.x = abscissae().some(([, value]) => value === parts.get("x")) ? parts.get("x") : "round";
+  view.x = abscissae().some(([, value]) => value === parts.get("x")) ? parts.get("x") : usualAbscissa();
   view.split = splits.includes(parts.get("split")) ? parts.get("split") : splits[0];
   view.error = parts.get("y") === "error";
   view.log = parts.get("loss") === "log";
@@ -112,6 +115,10 @@ function drawAll() {
   } else if (byId("learning")) {
     byId("learning").remove();
   }
+  if (data.timeline !== null)
+    drawTiming();
+  else
+    for (const id of ["timing", "gantt"]) byId(id)?.remove();
   if (byId("clients")) drawClients();
   if (byId("partition")) drawPartition();
 }
@@ -157,5 +164,8 @@ systemDark.addEventListener("change", (event) => {
 let resizing = 0;
 window.addEventListener("resize", () => {
   cancelAnimationFrame(resizing);
-  resizing = requestAnimationFrame(() => byId("partition") && drawPartition());
+  resizing = requestAnimationFrame(() => {
+    if (byId("partition")) drawPartition();
+    if (byId("gantt")) drawGantt();
+  });
 });

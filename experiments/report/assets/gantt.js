@@ -161,6 +161,10 @@ function ganttCaption(gantt) {
     parts.push(
         lines < gantt.windows ? `lines: ${count(lines)} of ${count(gantt.windows)} ends of rounds` :
                                 "lines: ends of rounds");
+  const groups = timedGroups().length;
+  if (data.timeline.gantts.length < groups)
+    parts.push(
+        `to choose from: the first ${count(data.timeline.gantts.length)} of ${count(groups)} configurations`);
   captionOf("gantt-caption", "Tasks by client (rows)", `· ${parts.join(" · ")}`);
 }
 

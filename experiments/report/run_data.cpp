@@ -11,7 +11,6 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "core/config.hpp"
 #include "core/file.hpp"
 #include "experiments/sinks/events_log.hpp"
 #include "experiments/sinks/metrics_csv.hpp"
@@ -132,9 +131,13 @@ void flatten(const ConfigNode& node, const std::string& prefix,
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> flat_settings(const std::string& yaml_file) {
-  std::vector<std::pair<std::string, std::string>> settings;
   const ConfigNode root = ConfigNode::from_file(yaml_file);
   if (!root.is_map()) throw user_error("{}: expected a map of settings", yaml_file);
+  return flat_settings(root);
+}
+
+std::vector<std::pair<std::string, std::string>> flat_settings(const ConfigNode& root) {
+  std::vector<std::pair<std::string, std::string>> settings;
   flatten(root, "", settings);
   return settings;
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/config.hpp"
 #include "core/events.hpp"
 #include "experiments/report/curves.hpp"
 #include "experiments/report/timeline.hpp"
@@ -59,6 +60,7 @@ RunData read_run_folder(const std::string& folder);
 
 /// The settings of a YAML file as dotted keys: {"strategy.name", "fedavg"}; lists as "[a, b]".
 std::vector<std::pair<std::string, std::string>> flat_settings(const std::string& yaml_file);
+std::vector<std::pair<std::string, std::string>> flat_settings(const ConfigNode& root);
 
 /// Reads {"classes": C, "clients": [[n_0, …, n_C-1], …], "total": N, "ids": […]}; "total" and "ids" may be
 /// missing. Throws UserError.

@@ -1,4 +1,5 @@
-// What a run's folder holds of an earlier call of the same sweep. Nothing is changed here.
+// What a run's folder holds of an earlier call of the same sweep. Nothing is changed here, and whether the
+// folder is in use at this moment is found out by the run itself (experiments/run_folder.hpp).
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 // The figures of one finished run that a sweep compares, and their mean and spread over seeds.
+// They come from its events; what a single run shows of itself is experiments/sinks/run_summary.hpp.
 #pragma once
 
 #include <cstdint>

@@ -123,8 +123,11 @@ void Sweep::choose_all() {
     const bool all =
         std::all_of(runs.begin(), runs.end(), [&](const PlannedRun& run) { return results_.has(run); });
     if (!all && !selected_[i]) continue;
-    if (!results_.choose(i))
-      console_.failed(plan_.variants()[i].name, "no tuning run gave a figure to choose by");
+    const std::string& name = plan_.variants()[i].name;
+    if (const std::optional<std::size_t> choice = results_.choose(i))
+      console_.note(fmt::format("tuned {}: {}", name, plan_.candidates()[*choice].name));
+    else
+      console_.failed_beside(name, "no candidate of its tuning has a figure to go by");
   }
 }
 
@@ -171,7 +174,11 @@ void Sweep::ended(const Job& job, const ChildEnd& end) {
     console_.failed(job.run.folder, why_it_ended(end.how, folder + "/output.txt"));
     return;
   }
-  console_.finished(job.run.folder, results_.add(job.run, job.config));
+  try {
+    console_.finished(job.run.folder, results_.add(job.run, job.config));
+  } catch (const UserError& error) {
+    console_.failed(job.run.folder, error.what());
+  }
   if (!job.run.tuning) write();
 }
 
@@ -184,14 +191,13 @@ bool Sweep::stage(const std::string& what, const std::vector<Job>& jobs) {
   return run_children(
       children, parallel, interrupts_,
       [&](const ChildEnd& end) {
-        if (stopped && !fs::exists(results_.folder_of(jobs[end.child].run) + "/summary.json")) return;
-        ended(jobs[end.child], end);
+        if (end.good || !stopped) ended(jobs[end.child], end);
       },
       [&](std::size_t running) {
         stopped = true;
-        console_.note(
-            fmt::format("stopping; {} finish their round and write a checkpoint (Ctrl-C again kills them)",
-                        running == 1 ? "the run will" : fmt::format("{} runs", running)));
+        console_.note(fmt::format(
+            "stopping: {} at work will finish the round and write a checkpoint; Ctrl-C again kills",
+            running == 1 ? "the run" : fmt::format("the {} runs", running)));
       });
 }
 
@@ -207,7 +213,8 @@ int Sweep::run() {
   if (whole && !tuning.empty()) choose_all();
   if (whole) whole = stage("main", main_jobs());
   write();
-  fmt::print("{}\n{}/sweep.csv\n{}/report.html\n", sweep_text(results_.table()), folder_, folder_);
+  fmt::print("{}\n{}/sweep.csv\n", sweep_text(results_.table()), folder_);
+  if (fs::exists(folder_ + "/report.html")) fmt::print("{}/report.html\n", folder_);
   console_.print_failures();
   if (!whole) {
     console_.note("stopped; the same command goes on where it was");

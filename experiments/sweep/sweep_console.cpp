@@ -1,10 +1,13 @@
 // Lines of text; nothing is redrawn, so that they read the same in a log.
 #include "experiments/sweep/sweep_console.hpp"
 
+#include <algorithm>
 #include <filesystem>
+#include <map>
 #include <sstream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/file.hpp"
 #include "experiments/sinks/human_units.hpp"
@@ -68,15 +71,28 @@ void SweepConsole::finished(const std::string& run, const RunFigures& figures) {
 
 void SweepConsole::failed(const std::string& run, const std::string& why) {
   failures_.emplace_back(run, why);
-  if (ended_ < runs_) line(run, "failed: " + why);
+  line(run, "failed: " + why);
 }
 
 void SweepConsole::note(const std::string& text) const { fmt::print(stderr, "{}\n", text); }
 
 void SweepConsole::print_failures() const {
   if (failures_.empty()) return;
-  fmt::print(stderr, "{} failed; the same command tries again:\n", counted(failures_.size(), "run"));
-  for (const auto& [run, why] : failures_) fmt::print(stderr, "  {}: {}\n", run, why);
+  constexpr std::size_t kMostNames = 4;
+  fmt::print(stderr, "{}; the same command tries again:\n", counted(failures_.size(), "failure"));
+  std::vector<std::string> causes;
+  std::map<std::string, std::vector<std::string>> runs_of;
+  for (const auto& [run, why] : failures_) {
+    if (!runs_of.contains(why)) causes.push_back(why);
+    runs_of[why].push_back(run);
+  }
+  for (const std::string& why : causes) {
+    std::vector<std::string>& runs = runs_of[why];
+    const std::size_t more = runs.size() - std::min(runs.size(), kMostNames);
+    runs.resize(runs.size() - more);
+    fmt::print(stderr, "  {}{}: {}\n", fmt::join(runs, ", "),
+               more > 0 ? fmt::format(" and {} more", more) : "", why);
+  }
 }
 
 }  // namespace fedloom

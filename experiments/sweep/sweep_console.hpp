@@ -1,4 +1,5 @@
 // What a sweep says on the terminal while it runs: a line per run that has ended, and in the end what failed.
+// The table itself is sweep_table.hpp.
 #pragma once
 
 #include <cstddef>
@@ -24,9 +25,11 @@ class SweepConsole {
   void begin(const std::string& stage, std::size_t runs);
   void finished(const std::string& run, const RunFigures& figures);
   void failed(const std::string& run, const std::string& why);
+  /// Something that is no run, such as a variant that could not be tuned, has failed.
+  void failed_beside(const std::string& what, const std::string& why) { failures_.emplace_back(what, why); }
   void note(const std::string& text) const;
   bool any_failed() const { return !failures_.empty(); }
-  /// Once more at the end, where they are seen.
+  /// Once more at the end, where they are seen; those of one cause together.
   void print_failures() const;
 
  private:

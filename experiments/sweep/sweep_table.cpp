@@ -137,7 +137,7 @@ std::vector<std::string> line(const SweepTable& table, const SweepRow& row) {
   const bool all = row.runs.size() == row.planned;
   cells.push_back(all ? fmt::format("{}", row.planned)
                       : fmt::format("{} of {}", row.runs.size(), row.planned));
-  const bool test = row.split == "test";
+  const bool test = row.split == "test" || row.split.empty();
   cells.push_back(percent_cell(over_runs(row, &RunFigures::last_accuracy)) +
                   (test ? "" : " (" + row.split + ")"));
   cells.push_back(percent_cell(over_runs(row, &RunFigures::best_accuracy)));

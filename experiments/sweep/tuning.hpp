@@ -1,4 +1,5 @@
-// Which candidate of a tuning grid a variant gets. Runs and folders are not known here.
+// Which candidate of a tuning grid a variant gets, from figures of its validation split.
+// Runs and folders are not known here.
 #pragma once
 
 #include <optional>

@@ -76,7 +76,7 @@ TEST_F(Sweeps, AVariantThatCannotRunDoesNotStopTheOthers) {
       "list: {broken: {strategy: scaffold, train.optimizer: {name: sgd, momentum: 0.9}}, good: {}}\n";
   const Ended ended = finish(words(text));
   EXPECT_EQ(ended.code, 1) << ended.err;
-  EXPECT_NE(ended.err.find("1 run failed"), std::string::npos) << ended.err;
+  EXPECT_NE(ended.err.find("1 failure;"), std::string::npos) << ended.err;
   EXPECT_NE(ended.err.find("broken_seed=1: exit code 2: fedloom: "), std::string::npos) << ended.err;
   EXPECT_NE(ended.err.find("scaffold needs plain SGD"), std::string::npos) << ended.err;
   EXPECT_TRUE(fs::exists(out() + "/good_seed=1/summary.json"));

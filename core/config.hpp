@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/quantity.hpp"
+
 namespace fedloom {
 
 /// The allowed values of a field. Numbers: [minimum, maximum] (or open at the minimum); text: `choices`.

@@ -119,6 +119,16 @@ void convert(const ConfigNode& node, ByteSize& value) {
   value.bytes = static_cast<std::uint64_t>(std::llround(amount));
 }
 
+void convert(const ConfigNode& node, Quantity& value) {
+  const std::string text = node.text();
+  const std::optional<Quantity> parsed = parse_quantity(text);
+  if (!parsed)
+    node.fail(fmt::format("expected a number, perhaps with a unit as in 30ms or 2MB/s, found '{}'; units: {}", text,
+                          quantity_units()));
+  value = *parsed;
+  value.where = fmt::format("{}: {}", node.where(), node.path());
+}
+
 void convert(const ConfigNode& node, TextMap& value) {
   value.pairs.clear();
   if (!node.is_map()) node.fail("expected a map of text to text");
@@ -191,6 +201,8 @@ std::string render(const ByteSize& value) {
   return fmt::format("{}", value.bytes);
 }
 
+std::string render(const Quantity& value) { return value.text(); }
+
 std::string render(const TextMap& value) {
   std::string flow;
   for (const auto& [key, text] : value.pairs)
@@ -242,6 +254,7 @@ std::string type_name(const double*) { return "number"; }
 std::string type_name(const std::string*) { return "text"; }
 std::string type_name(const Duration*) { return "duration"; }
 std::string type_name(const ByteSize*) { return "size"; }
+std::string type_name(const Quantity*) { return "amount"; }
 std::string type_name(const TextMap*) { return "map of text"; }
 std::string type_name(const ComponentSpec*) { return "name or map"; }
 std::string type_name(const StepSpec*) { return "name or map"; }

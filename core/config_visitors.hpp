@@ -18,6 +18,7 @@ void convert(const ConfigNode& node, double& value);
 void convert(const ConfigNode& node, std::string& value);
 void convert(const ConfigNode& node, Duration& value);
 void convert(const ConfigNode& node, ByteSize& value);
+void convert(const ConfigNode& node, Quantity& value);
 void convert(const ConfigNode& node, TextMap& value);
 void convert(const ConfigNode& node, ComponentSpec& value);
 void convert(const ConfigNode& node, StepSpec& value);
@@ -29,6 +30,7 @@ std::string render(double value);
 std::string render(const std::string& value);
 std::string render(const Duration& value);
 std::string render(const ByteSize& value);
+std::string render(const Quantity& value);
 std::string render(const TextMap& value);
 std::string render(const ComponentSpec& value);
 std::string render(const StepSpec& value);
@@ -44,6 +46,7 @@ std::string type_name(const double*);
 std::string type_name(const std::string*);
 std::string type_name(const Duration*);
 std::string type_name(const ByteSize*);
+std::string type_name(const Quantity*);
 std::string type_name(const TextMap*);
 std::string type_name(const ComponentSpec*);
 std::string type_name(const StepSpec*);
@@ -125,6 +128,8 @@ void ConfigReader::read(const ConfigNode& child, T& member, const Bounds& bounds
       config_detail::check_number(child, static_cast<double>(member), bounds);
     } else if constexpr (std::is_same_v<T, Duration>) {
       config_detail::check_number(child, member.seconds(), bounds);
+    } else if constexpr (std::is_same_v<T, Quantity>) {
+      config_detail::check_number(child, member.value, bounds);
     }
   }
 }
@@ -213,6 +218,7 @@ class ConfigDocs {
     T value = member.value_or(T{});
     const std::size_t before = rows.size();
     describe(name, value, doc, bounds);
+    if constexpr (config_detail::Visitable<T>) return;  // a section that is given has its defaults
     for (std::size_t i = before; i < rows.size(); ++i)
       if (!member) rows[i].default_value = "(none)";
   }

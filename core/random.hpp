@@ -26,6 +26,8 @@ enum class Stream : std::uint32_t {
   attack = 11,
   strategy = 12,
   network = 13,
+  loss = 14,      // tasks that break off on their device
+  estimate = 15,  // draws that a server plans with
 };
 
 /// One block of Philox4x32-10. A pure function; see the known answers in tests/core/random_test.cpp.

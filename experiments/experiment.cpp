@@ -90,6 +90,10 @@ Experiment load_experiment(const std::string& file, const std::vector<std::strin
     load_plugin(plugin);
   }
   if (experiment.config.init) locate_init(*experiment.config.init, experiment.folder);
+  if (experiment.config.devices) {
+    locate_traces(*experiment.config.devices, experiment.folder);
+    (void)make_devices(*experiment.config.devices, 1, 1, 1.0);
+  }
   resolved_yaml(experiment.config);  // every component and setting is known, or this throws
   return experiment;
 }
@@ -122,6 +126,7 @@ std::string resolved_yaml(const ExperimentConfig& config) {
   writer.block("pacer", resolve<PacerRegistry>(c.pacer, "pacer"));
   writer.block("sampler", resolve<SamplerRegistry>(c.sampler, "sampler"));
   section(writer, "stragglers", c.stragglers);
+  if (c.devices) writer.block("devices", resolved_yaml(*c.devices));
   section(writer, "evaluate", c.evaluate);
   section(writer, "checkpoint", c.checkpoint);
   section(writer, "runtime", c.runtime);
@@ -140,6 +145,8 @@ std::uint64_t experiment_fingerprint(const ExperimentConfig& config) {
   c.runtime = {};
   c.deploy = {};
   if (c.init && !c.init->sha256.empty()) c.init->file.clear();  // what is in it counts, not where it lies
+  if (c.devices && !c.devices->trace_sha256.empty()) c.devices->trace.clear();
+  if (c.devices && !c.devices->availability_sha256.empty()) c.devices->availability_trace.clear();
   return hash64(resolved_yaml(c));
 }
 

@@ -11,6 +11,7 @@
 #include "core/messages.hpp"
 #include "datasets/federation.hpp"
 #include "experiments/adapter_config.hpp"
+#include "experiments/devices_config.hpp"
 #include "experiments/initial_model.hpp"
 #include "experiments/schedule_config.hpp"
 
@@ -150,6 +151,7 @@ struct ExperimentConfig {
   ComponentSpec pacer{"sync"};
   ComponentSpec sampler{"uniform"};
   StragglerConfig stragglers;
+  std::optional<DevicesConfig> devices;
   EvaluateConfig evaluate;
   CheckpointConfig checkpoint;
   RuntimeConfig runtime;
@@ -172,6 +174,8 @@ struct ExperimentConfig {
       "when rounds start and close: a name from `fedloom list pacers`, or a map with its settings");
     v("sampler", sampler, "who takes part: a name from `fedloom list samplers`");
     v("stragglers", stragglers, "clients that finish only part of their work");
+    v("devices", devices,
+      "how fast clients are and when they are there; left out: every task lasts one tick");
     v("evaluate", evaluate, "when and on what the model is evaluated");
     v("checkpoint", checkpoint, "when the state of the run is saved");
     v("runtime", runtime, "processes and transport; changes no result");

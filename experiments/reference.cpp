@@ -11,6 +11,8 @@
 #include "models/layers/written_layer.hpp"
 #include "models/model.hpp"
 #include "models/optimizer.hpp"
+#include "server/devices/availability.hpp"
+#include "server/devices/distribution.hpp"
 #include "server/pacer.hpp"
 
 namespace fedloom {
@@ -70,6 +72,10 @@ template <class RegistryType>
 Json component_schema() {
   Json choices = Json::array();
   choices.push_back({{"type", "string"}, {"enum", RegistryType::instance().names()}});
+  if constexpr (std::is_same_v<RegistryType, DistributionRegistry>) {  // an amount: 0.03, 30ms
+    choices.push_back({{"type", "number"}});
+    choices.push_back({{"type", "string"}, {"pattern", "^[0-9.]"}});
+  }
   for (const auto& [name, entry] : RegistryType::instance().entries()) {
     Json properties;
     properties["name"] = {{"const", name}};
@@ -119,7 +125,10 @@ std::string configuration_markdown() {
   std::string text =
       "# Configuration\n\nWritten by `fedloom reference`; a test keeps it true. Every key may also be set on "
       "the "
-      "command line:\n`--set train.lr=0.05`. Durations carry a unit (`30s`, `250ms`), sizes may (`64MB`). A "
+      "command line:\n`--set train.lr=0.05`. Durations carry a unit (`30s`, `250ms`), sizes may (`64MB`), "
+      "and so may amounts, which "
+      "count seconds, bytes per second or nothing, as their key does (`0.03`, `30ms`, `2MB/s`, `10Mbit/s`). "
+      "A "
       "component "
       "is written as its\nname, `strategy: fedavg`, or as a map, `strategy: {name: fedprox, mu: 0.1}`.\n\n"
       "## The experiment file\n\n";
@@ -137,6 +146,9 @@ std::string configuration_markdown() {
   text += components<OptimizerRegistry>("Local optimizers", "train.optimizer");
   text += components<PacerRegistry>("Pacers", "pacer");
   text += components<SamplerRegistry>("Samplers", "sampler");
+  text += components<DistributionRegistry>("Distributions",
+                                           "devices.task, compute, downlink, uplink, latency, jitter");
+  text += components<AvailabilityRegistry>("Availability", "devices.availability");
   return text;
 }
 
@@ -149,7 +161,14 @@ std::string configuration_schema() {
       {"data.partition", component_schema<PartitionerRegistry>()},
       {"train.optimizer", component_schema<OptimizerRegistry>()},
       {"pacer", component_schema<PacerRegistry>()},
-      {"sampler", component_schema<SamplerRegistry>()}};
+      {"sampler", component_schema<SamplerRegistry>()},
+      {"devices.task", component_schema<DistributionRegistry>()},
+      {"devices.compute", component_schema<DistributionRegistry>()},
+      {"devices.downlink", component_schema<DistributionRegistry>()},
+      {"devices.uplink", component_schema<DistributionRegistry>()},
+      {"devices.latency", component_schema<DistributionRegistry>()},
+      {"devices.jitter", component_schema<DistributionRegistry>()},
+      {"devices.availability", component_schema<AvailabilityRegistry>()}};
   for (const FieldDoc& field : config_docs<ExperimentConfig>()) {
     const auto component = of_component.find(field.name);
     Json schema = component == of_component.end() ? field_schema(field) : component->second;

@@ -11,6 +11,8 @@
 #include "models/layers/written_layer.hpp"
 #include "models/model.hpp"
 #include "models/optimizer.hpp"
+#include "server/devices/availability.hpp"
+#include "server/devices/distribution.hpp"
 #include "server/pacer.hpp"
 
 namespace fedloom {
@@ -42,7 +44,9 @@ const std::vector<Listing>& listings() {
                                            {"partitioners", print_all<PartitionerRegistry>},
                                            {"optimizers", print_all<OptimizerRegistry>},
                                            {"pacers", print_all<PacerRegistry>},
-                                           {"samplers", print_all<SamplerRegistry>}};
+                                           {"samplers", print_all<SamplerRegistry>},
+                                           {"distributions", print_all<DistributionRegistry>},
+                                           {"availability", print_all<AvailabilityRegistry>}};
   return all;
 }
 

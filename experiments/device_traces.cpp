@@ -13,12 +13,12 @@ namespace fedloom {
 
 namespace {
 
-const std::map<std::string, Unit>& speed_columns() {
-  static const std::map<std::string, Unit> columns = {{"task", Unit::seconds},
-                                                      {"compute", Unit::seconds},
-                                                      {"downlink", Unit::bytes_per_second},
-                                                      {"uplink", Unit::bytes_per_second},
-                                                      {"latency", Unit::seconds}};
+const std::map<std::string, Measure>& speed_columns() {
+  static const std::map<std::string, Measure> columns = {{"task", Measure::seconds},
+                                                         {"compute", Measure::seconds},
+                                                         {"downlink", Measure::bytes_per_second},
+                                                         {"uplink", Measure::bytes_per_second},
+                                                         {"latency", Measure::seconds}};
   return columns;
 }
 
@@ -67,7 +67,7 @@ class Table {
   }
 
   /// An amount >= 0 in `unit`.
-  double amount(const std::string& column, Unit unit) const {
+  double amount(const std::string& column, Measure unit) const {
     const CsvField& found = field(column);
     const std::optional<Quantity> parsed = parse_quantity(trimmed(found.text));
     if (!parsed || parsed->value < 0.0)
@@ -147,7 +147,7 @@ AvailabilityTrace read_availability_trace(const std::string& text, const std::st
   for (const std::string& column : columns)
     if (!table.has(column)) throw user_error("{}: has no column '{}'", name, column);
   const auto tick = [&](const std::string& column) {
-    const double ticks = table.amount(column, Unit::seconds) * ticks_per_second;
+    const double ticks = table.amount(column, Measure::seconds) * ticks_per_second;
     if (ticks > 0x1p60) table.fail(table.field(column), "is beyond the end of time");
     return static_cast<Tick>(std::llround(ticks));
   };

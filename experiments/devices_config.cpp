@@ -66,7 +66,7 @@ class ResolvedWriter {
   ConfigWriter writer_;
 };
 
-std::shared_ptr<const Distribution> distribution(const ComponentSpec& spec, const char* key, Unit unit) {
+std::shared_ptr<const Distribution> distribution(const ComponentSpec& spec, const char* key, Measure unit) {
   if (spec.name == "none") return nullptr;
   const ComponentSpec full = written_out(spec, key);
   try {
@@ -145,7 +145,7 @@ std::shared_ptr<const Devices> make_devices(const DevicesConfig& config, std::ui
   SpeedTrace trace;
   if (!config.trace.empty()) trace = read_speed_trace(read_file(config.trace), config.trace);
   const auto from = [&](const ComponentSpec& spec, const char* key,
-                        Unit unit) -> std::shared_ptr<const Distribution> {
+                        Measure unit) -> std::shared_ptr<const Distribution> {
     const auto column = trace.find(key);
     if (column == trace.end()) return distribution(spec, key, unit);
     if (spec.name != "none")
@@ -156,17 +156,17 @@ std::shared_ptr<const Devices> make_devices(const DevicesConfig& config, std::ui
   check_link(config.downlink, "downlink");
   check_link(config.uplink, "uplink");
   DeviceProfile profile;
-  profile.task = from(config.task, "task", Unit::seconds);
-  profile.compute = from(config.compute, "compute", Unit::seconds);
+  profile.task = from(config.task, "task", Measure::seconds);
+  profile.compute = from(config.compute, "compute", Measure::seconds);
   if (profile.task && profile.compute)
     throw user_error(
         "{}: a task computes for a fixed time (task) or for a time per example (compute), not both",
         place(config.task, "task"));
   profile.passes = config.passes;
-  profile.downlink = from(config.downlink, "downlink", Unit::bytes_per_second);
-  profile.uplink = from(config.uplink, "uplink", Unit::bytes_per_second);
-  profile.latency = from(config.latency, "latency", Unit::seconds);
-  profile.jitter = distribution(config.jitter, "jitter", Unit::none);
+  profile.downlink = from(config.downlink, "downlink", Measure::bytes_per_second);
+  profile.uplink = from(config.uplink, "uplink", Measure::bytes_per_second);
+  profile.latency = from(config.latency, "latency", Measure::seconds);
+  profile.jitter = distribution(config.jitter, "jitter", Measure::none);
   profile.availability = availability(config, seed, ticks_per_second);
   profile.aborts = config.leaving == "abort";
   profile.dropout = config.dropout;

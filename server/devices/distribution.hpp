@@ -1,6 +1,6 @@
-// How a number differs from client to client, or from task to task: the speed of a device, the rate of a link,
-// the jitter of a duration. The named families are distributions.cpp; which one a key has is said in the
-// experiment file. What a number means (seconds, bytes per second, a factor) is its owner's business.
+// How a number differs from client to client, or from task to task: the speed of a device, the rate of a
+// link, the jitter of a duration. The named families are distributions.cpp; which one a key has is said in
+// the experiment file. What a number means (seconds, bytes per second, a factor) is its owner's business.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ class Distribution {
 };
 
 /// Built for what the numbers count; settings in another unit are refused (UserError).
-using DistributionRegistry = Registry<std::unique_ptr<Distribution>, Unit>;
+using DistributionRegistry = Registry<std::unique_ptr<Distribution>, Measure>;
 
 /// values[client mod size]: measured devices, one after the other. `values` are >= 0 and not empty.
 std::unique_ptr<Distribution> listed_values(std::vector<double> values);

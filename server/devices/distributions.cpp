@@ -30,7 +30,7 @@ double positive_uniform(Random& random) { return 1.0 - random.uniform(); }
 
 const Registration<DistributionRegistry, NoSettings> kNone{
     {"none", "zero: a time that does not count, a link that takes no time", ""},
-    [](const NoSettings&, Unit) { return drawn([](const DrawnFor&, Random&) { return 0.0; }); }};
+    [](const NoSettings&, Measure) { return drawn([](const DrawnFor&, Random&) { return 0.0; }); }};
 
 struct ConstantSettings {
   Quantity value{1.0};
@@ -41,7 +41,7 @@ struct ConstantSettings {
 };
 
 const Registration<DistributionRegistry, ConstantSettings> kConstant{
-    {"constant", "the same for everybody", ""}, [](const ConstantSettings& s, Unit unit) {
+    {"constant", "the same for everybody", ""}, [](const ConstantSettings& s, Measure unit) {
       return drawn([value = s.value.in(unit)](const DrawnFor&, Random&) { return value; });
     }};
 
@@ -54,7 +54,7 @@ struct ListSettings {
 };
 
 const Registration<DistributionRegistry, ListSettings> kList{
-    {"list", "written out client by client", ""}, [](const ListSettings& s, Unit unit) {
+    {"list", "written out client by client", ""}, [](const ListSettings& s, Measure unit) {
       std::vector<double> values;
       for (const Quantity& value : s.values) values.push_back(value.in(unit));
       if (values.empty()) throw user_error("list: `values` is empty; give at least one");
@@ -75,12 +75,12 @@ struct LadderSettings {
 const Registration<DistributionRegistry, LadderSettings> kLadder{
     {"ladder", "F-X: falls in equal steps from client 0 to the last, X percent faster",
      "Fraboni et al., JMLR 2023"},
-    [](const LadderSettings& s, Unit unit) {
+    [](const LadderSettings& s, Measure unit) {
       return drawn([slowest = s.slowest.in(unit), percent = s.percent](const DrawnFor& whose, Random&) {
         FEDLOOM_CHECK(whose.client < whose.population, "client {} of {}", whose.client, whose.population);
         if (whose.population < 2) return slowest;
-        // slowest * (1 - i * (percent / 100) / (M - 1)) as one fraction: whole numbers stay exact up to the one
-        // division, so a rung that is a whole number of ticks becomes exactly that many.
+        // slowest * (1 - i * (percent / 100) / (M - 1)) as one fraction: whole numbers stay exact up to the
+        // one division, so a rung that is a whole number of ticks becomes exactly that many.
         const double whole = 100.0 * static_cast<double>(whose.population - 1);
         return slowest * (whole - static_cast<double>(whose.client) * percent) / whole;
       });
@@ -97,7 +97,7 @@ struct UniformSettings {
 };
 
 const Registration<DistributionRegistry, UniformSettings> kUniform{
-    {"uniform", "anything between two values alike", ""}, [](const UniformSettings& s, Unit unit) {
+    {"uniform", "anything between two values alike", ""}, [](const UniformSettings& s, Measure unit) {
       const double low = s.low.in(unit);
       const double high = s.high.in(unit);
       if (high < low)
@@ -120,11 +120,10 @@ struct NormalSettings {
 
 const Registration<DistributionRegistry, NormalSettings> kNormal{
     {"normal", "a bell, cut off below: max(minimum, N(mean, deviation))", "as in FLSim's training durations"},
-    [](const NormalSettings& s, Unit unit) {
-      return drawn([mean = s.mean.in(unit), deviation = s.deviation.in(unit), minimum = s.minimum.in(unit)](
-                       const DrawnFor&, Random& random) {
-        return std::max(minimum, random.normal(mean, deviation));
-      });
+    [](const NormalSettings& s, Measure unit) {
+      return drawn(
+          [mean = s.mean.in(unit), deviation = s.deviation.in(unit), minimum = s.minimum.in(unit)](
+              const DrawnFor&, Random& random) { return std::max(minimum, random.normal(mean, deviation)); });
     }};
 
 struct HalfNormalSettings {
@@ -141,9 +140,11 @@ struct HalfNormalSettings {
 const Registration<DistributionRegistry, HalfNormalSettings> kHalfNormal{
     {"half_normal", "the right half of a bell: minimum + |N(0, deviation)|",
      "Nguyen et al., FedBuff, AISTATS 2022 (its training durations)"},
-    [](const HalfNormalSettings& s, Unit unit) {
-      return drawn([minimum = s.minimum.in(unit), deviation = s.deviation.in(unit)](
-                       const DrawnFor&, Random& random) { return minimum + std::abs(random.normal(0.0, deviation)); });
+    [](const HalfNormalSettings& s, Measure unit) {
+      return drawn(
+          [minimum = s.minimum.in(unit), deviation = s.deviation.in(unit)](const DrawnFor&, Random& random) {
+            return minimum + std::abs(random.normal(0.0, deviation));
+          });
     }};
 
 struct LognormalSettings {
@@ -162,7 +163,7 @@ struct LognormalSettings {
 
 const Registration<DistributionRegistry, LognormalSettings> kLognormal{
     {"lognormal", "few are very slow: scale * exp(N(mu, sigma))", "Lai et al., FedScale, ICML 2022"},
-    [](const LognormalSettings& s, Unit unit) {
+    [](const LognormalSettings& s, Measure unit) {
       return drawn([mu = s.mu, sigma = s.sigma, scale = s.scale.in(unit), minimum = s.minimum.in(unit)](
                        const DrawnFor&, Random& random) {
         return std::max(minimum, scale * random.lognormal(mu, sigma));
@@ -179,8 +180,9 @@ struct ExponentialSettings {
 
 const Registration<DistributionRegistry, ExponentialSettings> kExponential{
     {"exponential", "most are short and no length is special", "as in FLSim's training durations"},
-    [](const ExponentialSettings& s, Unit unit) {
-      return drawn([mean = s.mean.in(unit)](const DrawnFor&, Random& random) { return random.exponential(mean); });
+    [](const ExponentialSettings& s, Measure unit) {
+      return drawn(
+          [mean = s.mean.in(unit)](const DrawnFor&, Random& random) { return random.exponential(mean); });
     }};
 
 struct ParetoSettings {
@@ -189,7 +191,8 @@ struct ParetoSettings {
   std::optional<Quantity> cap;
   template <class Visitor>
   void visit(Visitor& v) {
-    v("alpha", alpha, "how fast the tail falls: x times the minimum is passed by x^-alpha; up to 1 the mean is "
+    v("alpha", alpha,
+      "how fast the tail falls: x times the minimum is passed by x^-alpha; up to 1 the mean is "
       "infinite without a cap",
       between(0.01, 1000));
     v("minimum", minimum, "the least", at_least(0));
@@ -197,13 +200,13 @@ struct ParetoSettings {
   }
 };
 
-double cap_of(const std::optional<Quantity>& cap, Unit unit) {
+double cap_of(const std::optional<Quantity>& cap, Measure unit) {
   return cap ? cap->in(unit) : std::numeric_limits<double>::infinity();
 }
 
 const Registration<DistributionRegistry, ParetoSettings> kPareto{
     {"pareto", "a heavy tail: minimum * U^(-1 / alpha)", "one of plato's client delays (Li et al.)"},
-    [](const ParetoSettings& s, Unit unit) {
+    [](const ParetoSettings& s, Measure unit) {
       return drawn([alpha = s.alpha, minimum = s.minimum.in(unit), cap = cap_of(s.cap, unit)](
                        const DrawnFor&, Random& random) {
         const double factor = std::pow(positive_uniform(random), -1.0 / alpha);
@@ -240,7 +243,7 @@ double zipf(double s, Random& random) {
 const Registration<DistributionRegistry, ZipfSettings> kZipf{
     {"zipf", "whole multiples of a unit, k of them with probability proportional to k^-s",
      "one of plato's client delays (Li et al.)"},
-    [](const ZipfSettings& settings, Unit unit) {
+    [](const ZipfSettings& settings, Measure unit) {
       return drawn([s = settings.s, step = settings.unit.in(unit), cap = cap_of(settings.cap, unit)](
                        const DrawnFor&, Random& random) {
         const double count = zipf(s, random);

@@ -1,5 +1,6 @@
 // fedloom check: everything that can be known before the first round.
 // It builds all components and runs none.
+#include <algorithm>
 #include <memory>
 
 #include "core/messages.hpp"
@@ -43,6 +44,32 @@ TaskBytes first_phase_bytes(const ExperimentConfig& config, const Components& pa
   return bytes;
 }
 
+/// How long the first phase's task takes on the devices of at most 1000 clients, spread over the federation.
+void print_devices(const ExperimentConfig& config, const Components& parts, const TaskBytes& bytes) {
+  if (!config.devices) return;
+  constexpr double kTicks = 1e9;
+  constexpr std::size_t kMost = 1000;
+  const std::size_t clients = parts.data->clients();
+  const auto devices = make_devices(*config.devices, clients, config.seed, kTicks);
+  std::vector<double> seconds;
+  for (std::size_t i = 0; i < std::min(clients, kMost); ++i) {
+    const std::size_t client = clients <= kMost ? i : i * (clients / kMost);
+    const auto passed =
+        config.train.steps > 0
+            ? static_cast<std::uint64_t>(config.train.steps * config.train.batch_size)
+            : static_cast<std::uint64_t>(config.train.epochs) * parts.data->example_count(client);
+    const Work work{{client, 1}, passed, bytes.down, bytes.up};
+    seconds.push_back(static_cast<double>(devices->typical(work)) / kTicks);
+  }
+  std::sort(seconds.begin(), seconds.end());
+  fmt::print(
+      "#   devices            a task takes {:.3g} s on the fastest, {:.3g} s on the median and {:.3g} s on "
+      "the "
+      "slowest of {} clients{}\n",
+      seconds.front(), seconds[seconds.size() / 2], seconds.back(), seconds.size(),
+      devices->varies() ? ", before jitter" : "");
+}
+
 void print_estimates(const ExperimentConfig& config, const Components& parts, std::size_t server_data) {
   const Layout& layout = *parts.model->layout();
   const std::size_t exchanged = parts.strategy->exchanged(layout).size();
@@ -59,6 +86,7 @@ void print_estimates(const ExperimentConfig& config, const Components& parts, st
   fmt::print("#   whole run          {} down, {} up\n",
              bytes_text(static_cast<double>(down * cohort * config.rounds)),
              bytes_text(static_cast<double>(up * cohort * config.rounds)));
+  print_devices(config, parts, {down, up});
   // Server: model, the copy that is sent, sums of twice its size; worker: model, start, gradient, momentum
   // and the updates it holds.
   const double server = 4.0 * model_bytes + static_cast<double>(server_data);

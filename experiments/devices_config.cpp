@@ -97,12 +97,18 @@ void locate(std::string& file, std::string& sha256, const char* key, const std::
   sha256 = found;
 }
 
+// A trace that is named is meant.
+ComponentSpec availability_model(const DevicesConfig& config) {
+  const ComponentSpec& model = config.availability;
+  const bool chosen = model.name != "always" || !model.where.empty();
+  return config.availability_trace.empty() || chosen ? model : ComponentSpec("intervals");
+}
+
 std::shared_ptr<const Availability> availability(const DevicesConfig& config, std::uint64_t seed,
                                                  double ticks_per_second) {
   AvailabilityContext context{seed, ticks_per_second, nullptr};
-  ComponentSpec model = config.availability;
+  const ComponentSpec model = availability_model(config);
   if (!config.availability_trace.empty()) {
-    if (model.name == "always" && model.where.empty()) model.name = "intervals";
     if (model.name != "intervals")
       throw user_error(
           "{}: '{}' does not read the file that devices.availability_trace names; leave one of them out",
@@ -135,6 +141,7 @@ void locate_traces(DevicesConfig& config, const std::string& folder) {
 
 std::string resolved_yaml(const DevicesConfig& config) {
   DevicesConfig copy = config;
+  copy.availability = availability_model(config);
   ResolvedWriter writer;
   copy.visit(writer);
   return writer.text();

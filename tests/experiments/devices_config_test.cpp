@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
-#include "core/file.hpp"
 #include "experiments/experiment.hpp"
 #include "tests/support/temp_folder.hpp"
 
@@ -50,9 +49,9 @@ class DeviceTraces : public ::testing::Test {
     return make_devices(located(yaml, csv), clients, 1, kNano);
   }
   DevicesConfig located(const std::string& yaml, const std::string& csv) {
-    write_file_atomically(folder_.path("t.csv"), csv, false);
+    folder_.write("t.csv", csv);
     DevicesConfig config = read(yaml);
-    locate_traces(config, folder_.path(""));
+    locate_traces(config, folder_.path());
     return config;
   }
   std::string refusal_of_trace(const std::string& key, const std::string& csv) {
@@ -121,7 +120,7 @@ TEST_F(DeviceTraces, ColumnsTakeThePlaceOfKeys) {
 }
 
 TEST_F(DeviceTraces, MistakesInThemAreShown) {
-  const std::string file = folder_.path("t.csv");
+  const std::string file = folder_ / "t.csv";
   EXPECT_THAT(refusal_of_trace("trace", ""), HasSubstr("is empty"));
   EXPECT_THAT(refusal_of_trace("trace", "compute\n"), HasSubstr("no rows"));
   EXPECT_THAT(refusal_of_trace("trace", "client,comput\n0,1\n"),
@@ -166,11 +165,14 @@ TEST_F(DeviceTraces, AvailabilityRepeatsAfterItsPeriod) {
   EXPECT_TRUE(latest->available(2, 3 * kSecond)) << "client 2 is device 0";
   const auto given = traced("{availability_trace: t.csv, trace_period: 10s}", csv);
   EXPECT_EQ(given->next_available(0, 4 * kSecond), 11 * kSecond);
+  const DevicesConfig again = read(resolved_yaml(located("availability_trace: t.csv", csv)));
+  EXPECT_EQ(make_devices(again, 5, 1, kNano)->next_available(0, 0), 1 * kSecond)
+      << "resolved, it is the same";
 }
 
 TEST_F(DeviceTraces, ThatAreMissingOrOthersAreRefused) {
   DevicesConfig missing = read("trace: nowhere.csv");
-  EXPECT_THAT(refusal([&] { return locate_traces(missing, folder_.path("")), 0; }),
+  EXPECT_THAT(refusal([&] { return locate_traces(missing, folder_.path()), 0; }),
               HasSubstr("there is no file"));
   EXPECT_THAT(refusal([&] { return traced("{trace: t.csv, trace_sha256: 00}", "task\n1\n"); }),
               HasSubstr("another file"));

@@ -21,20 +21,18 @@ bool is_amount(const std::string& name) {
   return !name.empty() && std::string_view("0123456789.+-").find(name.front()) != std::string_view::npos;
 }
 
-// `compute: 30ms` is a constant.
-ComponentSpec written_out(const ComponentSpec& spec, const char* key) {
-  if (!is_amount(spec.name)) return spec;
-  const std::optional<Quantity> amount = parse_quantity(spec.name);
+// `compute: 30ms`: the amount, when the key has one in the place of a distribution's name.
+std::optional<Quantity> amount_of(const ComponentSpec& spec, const char* key) {
+  if (!is_amount(spec.name)) return std::nullopt;
+  std::optional<Quantity> amount = parse_quantity(spec.name);
   if (!amount || amount->value < 0.0)
     throw user_error(
         "{}: expected an amount, at least 0, or the name of a distribution, found '{}'; units: {}",
         place(spec, key), spec.name, quantity_units());
   if (spec.settings.present())
     throw user_error("{}: {} has no settings; name a distribution", place(spec, key), spec.name);
-  ComponentSpec constant = spec;
-  constant.name = "constant";
-  constant.settings = ConfigNode::from_text(fmt::format("value: {}", amount->text()), place(spec, key));
-  return constant;
+  amount->where = place(spec, key);
+  return amount;
 }
 
 template <class RegistryType>
@@ -54,7 +52,7 @@ class ResolvedWriter {
       else if (std::string_view(name) == "availability")
         writer_.block(name, component<AvailabilityRegistry>(member, "availability model"));
       else
-        writer_.block(name, component<DistributionRegistry>(written_out(member, name), "distribution"));
+        distribution(name, member);
     } else {
       writer_(name, member, doc, bounds);
     }
@@ -63,21 +61,28 @@ class ResolvedWriter {
   const std::string& text() const { return writer_.text(); }
 
  private:
+  void distribution(const char* name, const ComponentSpec& spec) {
+    const std::optional<Quantity> amount = amount_of(spec, name);
+    writer_.block(name, amount ? fmt::format("name: constant\nvalue: {}\n", amount->text())
+                               : component<DistributionRegistry>(spec, "distribution"));
+  }
+
   ConfigWriter writer_;
 };
 
-std::shared_ptr<const Distribution> distribution(const ComponentSpec& spec, const char* key, Measure unit) {
+std::shared_ptr<const Distribution> distribution(const ComponentSpec& spec, const char* key,
+                                                 Measure measure) {
   if (spec.name == "none") return nullptr;
-  const ComponentSpec full = written_out(spec, key);
-  try {
+  const std::optional<Quantity> amount = amount_of(spec, key);
+  if (!amount)
     return DistributionRegistry::instance()
-        .find(full.name, "distribution", full.where)
-        .make(full.settings, unit);
-  } catch (const UserError& error) {
-    // What was made here of `compute: 2MB/s` has no place of its own.
-    if (!is_amount(spec.name)) throw;
-    throw user_error("{}: '{}' does not fit: {}", place(spec, key), spec.name, error.what());
-  }
+        .find(spec.name, "distribution", spec.where)
+        .make(spec.settings, measure);
+  const double value = amount->in(measure);
+  if (value == 0.0 && measure == Measure::bytes_per_second)
+    throw user_error("{}: a link of {} carries nothing; leave it out for one that takes no time",
+                     amount->where, spec.name);
+  return listed_values({value});
 }
 
 void locate(std::string& file, std::string& sha256, const char* key, const std::string& folder) {
@@ -123,15 +128,6 @@ std::shared_ptr<const Availability> availability(const DevicesConfig& config, st
       .make(model.settings, context);
 }
 
-// A link that takes no time is left out, not written as one that carries nothing.
-void check_link(const ComponentSpec& spec, const char* key) {
-  if (!is_amount(spec.name)) return;
-  const std::optional<Quantity> amount = parse_quantity(spec.name);
-  if (amount && amount->value == 0.0)
-    throw user_error("{}: a link of {} carries nothing; leave it out for one that takes no time",
-                     place(spec, key), spec.name);
-}
-
 }  // namespace
 
 void locate_traces(DevicesConfig& config, const std::string& folder) {
@@ -160,8 +156,6 @@ std::shared_ptr<const Devices> make_devices(const DevicesConfig& config, std::ui
                        config.trace, key);
     return listed_values(column->second);
   };
-  check_link(config.downlink, "downlink");
-  check_link(config.uplink, "uplink");
   DeviceProfile profile;
   profile.task = from(config.task, "task", Measure::seconds);
   profile.compute = from(config.compute, "compute", Measure::seconds);

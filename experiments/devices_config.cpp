@@ -2,6 +2,7 @@
 #include "experiments/devices_config.hpp"
 
 #include <filesystem>
+#include <span>
 
 #include "core/file.hpp"
 #include "core/hash.hpp"
@@ -94,7 +95,8 @@ void locate(std::string& file, std::string& sha256, const char* key, const std::
     throw user_error(
         "devices.{}: there is no file {}; give the path of a CSV file, relative to the experiment file", key,
         file);
-  const std::string found = sha256_hex(std::as_bytes(std::span(read_file(file))));
+  const std::string bytes = read_file(file);
+  const std::string found = sha256_hex(std::as_bytes(std::span(bytes)));
   if (!sha256.empty() && sha256 != found)
     throw user_error(
         "devices.{}: {} has SHA-256 {}, but {} is expected; it is another file, or has changed since", key,

@@ -197,7 +197,9 @@ TEST(Profiles, LossesHaveTheirRates) {
   for (ClientId client = 0; client < 20000; ++client) {
     const Course course = devices.course(work(client), 0);
     EXPECT_TRUE(course.duration >= 1 && course.duration <= 1'000'000'000);
-    if (course.lost != Reason::disconnected) EXPECT_EQ(course.duration, 1'000'000'000);
+    if (course.lost != Reason::disconnected) {
+      EXPECT_EQ(course.duration, 1'000'000'000);
+    }
     failed += course.lost == Reason::failed ? 1.0 : 0.0;
     vanished += course.lost == Reason::disconnected ? 1.0 : 0.0;
     early += course.duration < 500'000'000 ? 1.0 : 0.0;
@@ -216,7 +218,9 @@ TEST(Profiles, WhoFailsDoesNotDependOnWhoVanishes) {
   const ProfiledDevices stormy(profile, 1000, 5, kNano);
   for (ClientId client = 0; client < 1000; ++client) {
     const Reason lost = stormy.course(work(client), 0).lost;
-    if (lost != Reason::disconnected) EXPECT_EQ(lost, calm.course(work(client), 0).lost);
+    if (lost != Reason::disconnected) {
+      EXPECT_EQ(lost, calm.course(work(client), 0).lost);
+    }
   }
 }
 

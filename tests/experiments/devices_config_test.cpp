@@ -12,7 +12,7 @@
 namespace fedloom {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 constexpr double kNano = 1e9;
 constexpr Tick kSecond = 1'000'000'000;

@@ -123,8 +123,8 @@ void convert(const ConfigNode& node, Quantity& value) {
   const std::string text = node.text();
   const std::optional<Quantity> parsed = parse_quantity(text);
   if (!parsed)
-    node.fail(fmt::format("expected a number, perhaps with a unit as in 30ms or 2MB/s, found '{}'; units: {}", text,
-                          quantity_units()));
+    node.fail(fmt::format("expected a number, perhaps with a unit as in 30ms or 2MB/s, found '{}'; units: {}",
+                          text, quantity_units()));
   value = *parsed;
   value.where = fmt::format("{}: {}", node.where(), node.path());
 }

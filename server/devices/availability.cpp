@@ -75,7 +75,8 @@ class Bernoulli : public Availability {
 
  private:
   bool heads(ClientId client, Tick slot) const {
-    return keyed(seed_, Stream::availability, client, static_cast<std::uint64_t>(slot)).bernoulli(probability_);
+    return keyed(seed_, Stream::availability, client, static_cast<std::uint64_t>(slot))
+        .bernoulli(probability_);
   }
 
   double probability_;
@@ -94,7 +95,8 @@ struct DiurnalSettings {
   Duration day{86'400'000'000'000};
   template <class Visitor>
   void visit(Visitor& v) {
-    v("share", share, "part of each day, in one piece, that a client is there; 1 is always", Bounds{0, 1, true});
+    v("share", share, "part of each day, in one piece, that a client is there; 1 is always",
+      Bounds{0, 1, true});
     v("day", day, "after which everything repeats", above(0));
   }
 };
@@ -171,7 +173,8 @@ class Intervals : public Availability {
 
  private:
   static std::vector<Presence> joined(std::vector<Presence> device, Tick period) {
-    std::sort(device.begin(), device.end(), [](const Presence& a, const Presence& b) { return a.from < b.from; });
+    std::sort(device.begin(), device.end(),
+              [](const Presence& a, const Presence& b) { return a.from < b.from; });
     std::vector<Presence> apart;
     for (const Presence& next : device) {
       FEDLOOM_CHECK(0 <= next.from && next.from <= next.until && next.until <= period, "[{}, {}) of {}",

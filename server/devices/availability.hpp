@@ -1,5 +1,5 @@
-// When a client is there to work. A function of client and tick, never a queue of events: a million clients that
-// nobody asks about cost nothing. The named models are availability.cpp.
+// When a client is there to work. A function of client and tick, never a queue of events: a million clients
+// that nobody asks about cost nothing. The named models are availability.cpp.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +29,9 @@ struct Presence {
   Tick until = 0;
 };
 
-/// Measured availability that repeats: client i behaves as device i mod devices.size(), and is there at t when
-/// t mod period lies in one of the device's intervals. Intervals lie in [0, period]; a device without any is
-/// never there.
+/// Measured availability that repeats: client i behaves as device i mod devices.size(), and is there at t
+/// when t mod period lies in one of the device's intervals. Intervals lie in [0, period]; a device without
+/// any is never there.
 struct AvailabilityTrace {
   std::vector<std::vector<Presence>> devices;
   Tick period = 1;

@@ -1,6 +1,6 @@
-// How long a task takes on the device of its client, whether it breaks off, and when the client is there at all. All
-// answers are pure functions of the seed, the client, the task and the time asked about: nobody's order of
-// asking changes them, and a resumed run gets them again. Profiles and traces are profiles.hpp.
+// How long a task takes on the device of its client, whether it breaks off, and when the client is there at
+// all. All answers are pure functions of the seed, the client, the task and the time asked about: nobody's
+// order of asking changes them, and a resumed run gets them again. Profiles and traces are profiles.hpp.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ namespace fedloom {
 /// What a task asks of its device; known when it starts.
 struct Work {
   TaskId task;
-  std::uint64_t examples = 0;  // examples that pass forward and backward: epochs times data, or steps times batch
+  std::uint64_t examples =
+      0;  // examples that pass forward and backward: epochs times data, or steps times batch
   std::uint64_t bytes_down = 0;
   std::uint64_t bytes_up = 0;
 };
@@ -32,8 +33,8 @@ class Devices {
   virtual Course course(const Work& work, Tick start) const = 0;
   /// Its duration without jitter, losses and absence; what a server plans with. >= 1.
   virtual Tick typical(const Work& work) const = 0;
-  /// Draw number `draw` of the duration of work like this, jitter included, losses and absence left out. Draws are
-  /// independent of every course.
+  /// Draw number `draw` of the duration of work like this, jitter included, losses and absence left out.
+  /// Draws are independent of every course.
   virtual Tick sample_duration(const Work& work, std::uint64_t draw) const = 0;
   /// Whether sample_duration() differs from typical().
   virtual bool varies() const = 0;

@@ -1,5 +1,5 @@
-// Randomness of devices whose key has a number of 64 bits (a slot of time, a draw) where a task number has 32.
-// Up to 2^32 it is the key (seed, stream, client, number) itself.
+// Randomness of devices whose key has a number of 64 bits (a slot of time, a draw) where a task number
+// has 32. Up to 2^32 it is the key (seed, stream, client, number) itself.
 #pragma once
 
 #include <cstdint>

@@ -3,7 +3,6 @@
 #include <csignal>
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "client/host.hpp"
 #include "core/version.hpp"
 #include "experiments/client_console.hpp"
+#include "experiments/core_shares.hpp"
 #include "experiments/run.hpp"
 #include "experiments/signals.hpp"
 #include "experiments/wiring.hpp"
@@ -145,7 +145,7 @@ int run_client(const ClientOptions& options) {
     const Components parts = build_components(config, data, 1e9);
     if (config.init) find_own_init(config, experiment.config, parts);
     return make_world(config, parts, std::make_shared<DiskClientStore>(options.state_dir),
-                      std::max(1U, std::thread::hardware_concurrency()));
+                      usable_cores().size());
   };
   return serve(*channel, executor, hello, make, console ? &*console : nullptr);
 }

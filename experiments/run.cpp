@@ -2,7 +2,6 @@
 #include "experiments/run.hpp"
 
 #include <filesystem>
-#include <thread>
 
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "core/hash.hpp"
 #include "core/version.hpp"
 #include "datasets/partition_summary.hpp"
+#include "experiments/core_shares.hpp"
 #include "experiments/evaluator.hpp"
 #include "experiments/initial_model.hpp"
 #include "experiments/inproc_workers.hpp"
@@ -307,7 +307,7 @@ RunResult Session::run() {
   fs::remove(folder_ + "/summary.json");  // of a shorter run; this one has none until it ends
   write_file_atomically(folder_ + "/resolved.yaml", resolved_yaml(config_), false);
   write_file_atomically(folder_ + "/partition.json", partition_json(summarize(*parts_.data, 200)), false);
-  evaluator_ = std::make_unique<Evaluator>(parts_.model, std::max(1U, std::thread::hardware_concurrency()));
+  evaluator_ = std::make_unique<Evaluator>(parts_.model, usable_cores().size());
   start_workers();
   if (options_.deployed && !options_.quiet)
     progress_->print(fmt::format("listening on {}; waiting for clients", channel_->endpoint()));

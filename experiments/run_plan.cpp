@@ -3,17 +3,17 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <thread>
 
 #include <unistd.h>
 
 #include "core/hash.hpp"
+#include "experiments/core_shares.hpp"
 
 namespace fedloom {
 
 Workers worker_plan(const ExperimentConfig& config) {
   const RuntimeConfig& runtime = config.runtime;
-  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t cores = usable_cores().size();
   const std::size_t pieces = std::clamp<std::size_t>(config.train.parallel, 1, cores);
   Workers plan;
   plan.processes = runtime.workers > 0 ? runtime.workers : cores / pieces;

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <thread>
 
 #include <nlohmann/json.hpp>
 
@@ -12,6 +11,7 @@
 #include "datasets/data_source.hpp"
 #include "datasets/pooled.hpp"
 #include "experiments/cli/commands.hpp"
+#include "experiments/core_shares.hpp"
 #include "experiments/evaluator.hpp"
 #include "experiments/wiring.hpp"
 #include "models/load_weights.hpp"
@@ -106,7 +106,7 @@ int evaluate(const Arguments& a) {
 
   const ExampleView view = chosen(a, data);
   std::vector<std::int32_t> predictions(a.predictions.empty() ? 0 : view.size());
-  Evaluator evaluator(model, std::max(1U, std::thread::hardware_concurrency()));
+  Evaluator evaluator(model, usable_cores().size());
   const AsioExecutor clock;
   const Tick start = clock.now();
   const EvaluationResult result = *evaluator.evaluate(parameters, view, predictions);

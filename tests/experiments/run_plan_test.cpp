@@ -4,7 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <thread>
+
+#include "experiments/core_shares.hpp"
 
 namespace fedloom {
 namespace {
@@ -17,7 +18,7 @@ Workers plan(std::uint64_t parallel, std::uint64_t workers = 0, std::uint64_t th
   return worker_plan(config);
 }
 
-std::size_t cores() { return std::max(1U, std::thread::hardware_concurrency()); }
+std::size_t cores() { return usable_cores().size(); }
 
 TEST(RunPlan, NoDefaultAsksForMoreThreadsThanCores) {
   for (const std::uint64_t parallel : {0U, 1U, 2U, 3U, 4U, 64U}) {

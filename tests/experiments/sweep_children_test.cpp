@@ -1,4 +1,4 @@
-// Children and their shares of the cores. The children are copies of this test program, told to run none of
+// Runs as children of this program. They are copies of this test program, told to run none of
 // its tests, so each ends at once.
 #include "experiments/sweep/child_runs.hpp"
 
@@ -8,7 +8,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "experiments/sweep/core_shares.hpp"
 #include "tests/experiments/report_scene.hpp"
 
 namespace fedloom {
@@ -48,17 +47,6 @@ TEST(ChildRuns, NoneIsStartedAfterAnInterrupt) {
       children(folder, 3), 2, now, [](const ChildEnd&) { FAIL() << "none was started"; },
       [](std::size_t) {}));
   ::close(now);
-}
-
-TEST(CoreShares, AreEvenAndNeverEmpty) {
-  const std::vector<int> five = {0, 1, 2, 5, 7};
-  EXPECT_EQ(core_share(five, 1, 0), five);
-  EXPECT_EQ(core_share(five, 2, 0), (std::vector<int>{0, 1}));
-  EXPECT_EQ(core_share(five, 2, 1), (std::vector<int>{2, 5, 7}));
-  EXPECT_EQ(core_share(five, 5, 4), std::vector<int>{7});
-  EXPECT_EQ(core_share(five, 7, 6), std::vector<int>{1});
-  EXPECT_EQ(core_share({3}, 2, 1), std::vector<int>{3});
-  EXPECT_FALSE(usable_cores().empty());
 }
 
 }  // namespace

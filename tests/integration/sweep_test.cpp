@@ -3,6 +3,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "experiments/core_shares.hpp"
 #include "tests/support/program.hpp"
 
 namespace fedloom::testing {
@@ -142,6 +143,16 @@ TEST_F(Sweeps, KilledInTheMiddleItEndsWithTheSameBits) {
   const Outcome whole =
       run_job(folder_ / "whole", Words{"--workers", "1"} + set({"rounds=" + rounds, "evaluate.every=0"}));
   EXPECT_EQ(outcome_of(out() + "/lr=0.01_seed=1").model_hash, whole.model_hash);
+}
+
+TEST_F(Sweeps, RunsAtATimeShareTheCores) {
+  const Ended ended = finish(words("set: {rounds: 3}\nseeds: [1, 2]\nparallel: 2\n"));
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  for (const std::size_t slot : {0U, 1U}) {
+    const std::string log = fmt::format("{}/base_seed={}/run.jsonl", out(), slot + 1);
+    EXPECT_LE(occurrences(log, "peer_joined"), core_share(usable_cores(), 2, slot).size());
+    EXPECT_GE(occurrences(log, "peer_joined"), 1U) << contents(log);
+  }
 }
 
 TEST_F(Sweeps, MistakesAreRefusedAtOnce) {

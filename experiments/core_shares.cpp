@@ -1,5 +1,6 @@
-// sched_setaffinity: std::thread::hardware_concurrency() in a bound process is the size of its share.
-#include "experiments/sweep/core_shares.hpp"
+// sched_setaffinity and its like. std::thread::hardware_concurrency() counts the machine's cores with some C
+// libraries, the process's own with others.
+#include "experiments/core_shares.hpp"
 
 #include <sched.h>
 

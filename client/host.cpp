@@ -226,46 +226,29 @@ void ClientHost::on_no_room(std::optional<TaskId> task) {
   send(failed);
 }
 
+// Here and not on a training thread, where it would wait for tasks that take far longer than it does.
 void ClientHost::on_fold(const Fold& fold) {
   if (!pool_) return;
   std::vector<std::shared_ptr<const Update>> updates;
+  std::vector<Contribution> contributions;
   for (const Fold::Term& term : fold.terms) {
     const auto it = held_.find(term.id);
     if (it == held_.end() || !can_sum(*it->second, fold))
       return give_up(fmt::format("asked to sum task {} of client {}, which is not here in that form",
                                  term.id.number, term.id.client));
     updates.push_back(it->second);
+    contributions.push_back({it->second.get(), term.weight});
   }
+  RunningSum& sum = sums_.try_emplace(fold.number, RunningSum{empty_sum(fold)}).first->second;
+  world_->strategy->fold(contributions, sum.sum);
+  sum.terms += updates.size();
   for (const Fold::Term& term : fold.terms) held_.erase(term.id);
-  auto& sum = sums_[fold.number];
-  if (!sum) sum = std::make_shared<RunningSum>(empty_sum(fold));
-  sum->answer = fold.answer;
-  if (updates.empty()) return answer_if_done(fold.number);
-  sum->terms += updates.size();
-  ++sum->jobs;
-  pool_->submit([this, fold, sum, updates = std::move(updates)](LocalTrainer&) -> Executor::Task {
-    std::vector<Contribution> contributions;
-    for (std::size_t i = 0; i < updates.size(); ++i)
-      contributions.push_back({updates[i].get(), fold.terms[i].weight});
-    {
-      const std::scoped_lock lock(sum->mutex);
-      world_->strategy->fold(contributions, sum->sum);
-    }
-    return [this, sum, number = fold.number] {
-      --sum->jobs;
-      answer_if_done(number);
-    };
-  });
-}
-
-void ClientHost::answer_if_done(std::uint64_t number) {
-  const auto it = sums_.find(number);
-  if (it == sums_.end() || !it->second->answer || it->second->jobs > 0) return;
+  if (!fold.answer) return;
   PartialSum answer;
-  answer.number = number;
-  answer.terms = it->second->terms;
-  for (const auto& [name, slot] : it->second->sum.slots) answer.units.push_back(units_blob(slot.sum));
-  sums_.erase(it);
+  answer.number = fold.number;
+  answer.terms = sum.terms;
+  for (const auto& [name, slot] : sum.sum.slots) answer.units.push_back(units_blob(slot.sum));
+  sums_.erase(fold.number);
   outbox_.push(encode(answer));
 }
 
@@ -282,6 +265,8 @@ void ClientHost::on_verdicts(const Verdicts& verdicts) {
   }
   if (world_)
     for (const TaskId& old : verdicts.forget) world_->store->drop(old.client, old.number);
+  for (auto& [name, versions] : shared_)
+    for (const Version version : verdicts.retired) versions.erase(version);
 }
 
 void ClientHost::on_collect(const Collect& collect) {

@@ -7,7 +7,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -58,7 +57,6 @@ class ClientHost {
   void on_no_room(std::optional<TaskId> task);
   void give_up(const std::string& why);
   void on_fold(const Fold& fold);
-  void answer_if_done(std::uint64_t number);
   void on_verdicts(const Verdicts& verdicts);
   void on_collect(const Collect& collect);
   void on_evaluate(const EvaluateClients& request);
@@ -66,14 +64,10 @@ class ClientHost {
   void send(const T& value);
   std::optional<SharedVectors> vectors_of(const std::vector<std::string>& names, Version version) const;
 
-  // A sum of this window. Threads of the pool add to it; everything else is the executor's thread's.
+  // A sum of this window, which the server adds to until it asks for it.
   struct RunningSum {
-    explicit RunningSum(PhaseSum empty) : sum(std::move(empty)) {}
-    std::mutex mutex;
     PhaseSum sum;
     std::uint64_t terms = 0;
-    std::size_t jobs = 0;  // additions under way
-    bool answer = false;   // the server waits for it
   };
 
   Channel& channel_;
@@ -91,7 +85,7 @@ class ClientHost {
   std::map<std::string, std::map<Version, Payload>, std::less<>> shared_;
   std::set<TaskId> running_;
   std::map<TaskId, std::shared_ptr<const Update>> held_;  // until they are summed, or the verdict
-  std::map<std::uint64_t, std::shared_ptr<RunningSum>> sums_;
+  std::map<std::uint64_t, RunningSum> sums_;
   std::unique_ptr<TaskPool> pool_;  // last: its jobs see the members above
 };
 

@@ -50,6 +50,16 @@ struct Recipe {
   std::int64_t examples_at_once() const {
     return micro_batch > 0 && micro_batch < batch_size ? micro_batch : batch_size;
   }
+  /// Examples that pass forward and backward in a task of a client with so many.
+  std::uint64_t examples_seen(std::uint64_t examples) const {
+    return steps > 0 ? static_cast<std::uint64_t>(steps * batch_size)
+                     : static_cast<std::uint64_t>(epochs) * examples;
+  }
+  /// Local steps of a client with so many examples.
+  std::int64_t steps_for(std::uint64_t examples) const {
+    const auto batches = (static_cast<std::int64_t>(examples) + batch_size - 1) / batch_size;
+    return steps > 0 ? steps : epochs * batches;
+  }
   bool operator==(const Recipe&) const = default;
 };
 
@@ -77,7 +87,7 @@ struct Welcome {
 /// A vector that many tasks refer to, sent once per peer and version: "model" or a slot of the strategy.
 struct Shared {
   Version version = 0;
-  Version oldest_live = 0;  // earlier versions may be forgotten
+  Version oldest_live = 0;  // earlier versions may be forgotten (the rest comes with Verdicts)
   Payload payload;
 };
 
@@ -153,7 +163,8 @@ struct Verdicts {
     Reason reason = Reason::none;
   };
   std::vector<Entry> entries;
-  std::vector<TaskId> forget;  // accepted states that newer ones have replaced for good
+  std::vector<TaskId> forget;    // accepted states that newer ones have replaced for good
+  std::vector<Version> retired;  // of shared vectors that no task needs any more
 };
 
 /// Server to peer: send the held updates of these tasks whole (strategies that keep updates).

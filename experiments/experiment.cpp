@@ -40,6 +40,24 @@ void section(ConfigWriter& writer, const char* name, Section& value) {
   writer(name, value, "");
 }
 
+// One end is enough: who says how long a run is to last did not ask for ten rounds.
+void settle_end(const ConfigNode& root, ExperimentConfig& config) {
+  const auto said = [&](const char* key) { return root.child(key).present(); };
+  if (config.duration.nanoseconds > 0 && !said("rounds") && !said("comm_round") && !said("num_rounds"))
+    config.rounds = 0;
+  const ConfigNode evaluate = root.child("evaluate");
+  if (config.evaluate.interval.nanoseconds > 0 && !evaluate.child("every").present() &&
+      !evaluate.child("eval_every").present())
+    config.evaluate.every = 0;
+  if (config.rounds == 0 && config.duration.nanoseconds == 0)
+    throw user_error("{}: 0 rounds and no duration: the run would never end; give rounds or duration",
+                     root.child("rounds").where());
+  if (config.rounds == 0 && config.train.schedule.depends_on_rounds())
+    throw user_error(
+        "{}: a cosine over the rounds needs their number; give rounds beside duration, or use unit: step",
+        root.child("train").child("schedule").where());
+}
+
 Experiment read(const ConfigNode& root) {
   Experiment experiment;
   ConfigNotes notes;
@@ -47,6 +65,7 @@ Experiment read(const ConfigNode& root) {
   experiment.config = read_config<ExperimentConfig>(root, &notes);
   experiment.notes = notes.lines;
   experiment.config.init = take_init(experiment.config.model);
+  settle_end(root, experiment.config);
   return experiment;
 }
 
@@ -113,6 +132,8 @@ std::string resolved_yaml(const ExperimentConfig& config) {
   section(writer, "name", c.name);
   section(writer, "seed", c.seed);
   section(writer, "rounds", c.rounds);
+  section(writer, "duration", c.duration);
+  section(writer, "clock", c.clock);
   writer.block("data", resolved_yaml(c.data));
   writer.block("model", resolved_model(c));
   section(writer, "adapter", c.adapter);
@@ -139,6 +160,7 @@ std::uint64_t experiment_fingerprint(const ExperimentConfig& config) {
   ExperimentConfig c = config;
   c.name.clear();
   if (!c.train.schedule.depends_on_rounds()) c.rounds = 1;
+  c.duration = {};
   c.evaluate.target_accuracy = 0.0;
   c.evaluate.stop_at_target = true;
   c.checkpoint = {};

@@ -73,6 +73,7 @@ struct StragglerConfig {
 
 struct EvaluateConfig {
   std::uint64_t every = 1;
+  Duration interval;
   std::string on = "test";
   std::uint64_t clients = 0;
   double target_accuracy = 0.0;
@@ -82,6 +83,9 @@ struct EvaluateConfig {
   void visit(Visitor& v) {
     v.alias("eval_every", "every");
     v("every", every, "evaluate after every this many rounds; 0 only at the end");
+    v("interval", interval,
+      "evaluate at all multiples of this time of the federation; `every` left out is then 0. 0s: not by time",
+      at_least(0));
     v("on", on, "the split that is evaluated; tune on validation, report on test",
       one_of({"test", "validation"}));
     v("clients", clients, "evaluate this many clients on their own held-out data as well");
@@ -142,6 +146,8 @@ struct ExperimentConfig {
   std::string name;
   std::uint64_t seed = 1;
   std::uint64_t rounds = 10;
+  Duration duration;
+  std::string clock = "virtual";
   DataConfig data;
   ComponentSpec model{"softmax"};
   AdapterConfig adapter;
@@ -164,7 +170,15 @@ struct ExperimentConfig {
     v("seed", seed, "all randomness follows from it");
     v.alias("comm_round", "rounds");
     v.alias("num_rounds", "rounds");
-    v("rounds", rounds, "number of rounds (server updates)", between(1, 1e9));
+    v("rounds", rounds, "number of rounds (server updates, or windows that brought none); 0: no limit",
+      between(0, 1e9));
+    v("duration", duration,
+      "the run ends after this time of the federation; `rounds` left out is then 0. 0s: no limit",
+      at_least(0));
+    v("clock", clock,
+      "of `fedloom run`. virtual: time is simulated, and the same run is the same to the bit; real: tasks take as "
+      "long as they take, or as `devices` say, and the server waits",
+      one_of({"virtual", "real"}));
     v("data", data, "the data and how it is spread over clients");
     v("model", model, "a name from `fedloom list models`, or a map with its settings");
     v("adapter", adapter, "train an adapter or a part of the model instead of all of it");
@@ -199,7 +213,7 @@ Experiment parse_experiment(const std::string& text, const std::string& source,
 /// Everything written out: every key with its value, component settings included.
 std::string resolved_yaml(const ExperimentConfig& config);
 /// Hash over what decides the results: everything but the number of rounds (unless a schedule goes by it),
-/// the target, checkpoints, runtime and deployment. A run may be resumed when it is equal.
+/// the duration, the target, checkpoints, runtime and deployment. A run may be resumed when it is equal.
 std::uint64_t experiment_fingerprint(const ExperimentConfig& config);
 
 }  // namespace fedloom

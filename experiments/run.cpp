@@ -47,7 +47,7 @@ class Session {
 
  private:
   // Real time is counted in nanoseconds; a tick of virtual time has no unit.
-  double ticks_per_second() const { return options_.deployed ? 1e9 : 1.0; }
+  double ticks_per_second() const { return fedloom::ticks_per_second(config_, options_.deployed); }
   std::string choose_folder() const { return options_.out.empty() ? "runs/" + config_.name : options_.out; }
   void load_checkpoint();
   std::optional<RunResult> finished_before();
@@ -118,11 +118,14 @@ std::optional<RunResult> Session::finished_before() {
   const EvaluateConfig& evaluate = config_.evaluate;
   const bool at_target = summary.reason == "target" && evaluate.stop_at_target &&
                          summary.target_accuracy == std::optional(evaluate.target_accuracy);
-  if (loaded_->checkpoint.state.windows < config_.rounds && !at_target) return std::nullopt;
+  const bool at_rounds = config_.rounds > 0 && loaded_->checkpoint.state.windows >= config_.rounds;
+  const bool at_time = summary.reason == "duration" && config_.duration.nanoseconds > 0 &&
+                       summary.simulated_seconds.value_or(0.0) >= config_.duration.seconds();
+  if (!at_rounds && !at_target && !at_time) return std::nullopt;
   if (!options_.quiet)
     fmt::print(
         stderr,
-        "{}: this run is finished ({} rounds, stopped by {}); for more, --resume with a larger rounds\n",
+        "{}: this run is finished ({} rounds, stopped by {}); for more, --resume with a larger rounds or duration\n",
         folder_, summary.rounds, summary.reason);
   return RunResult{summary, folder_, true};
 }
@@ -213,7 +216,7 @@ bool Session::checkpoint(const FederationState& state) {
   const bool due = config_.checkpoint.every > 0 && state.windows % config_.checkpoint.every == 0;
   const bool at_target =
       evaluate.target_accuracy > 0 && evaluate.stop_at_target && state.totals.windows_to_target >= 0;
-  const bool last = state.windows >= config_.rounds || at_target;
+  const bool last = (config_.rounds > 0 && state.windows >= config_.rounds) || at_target;
   if (!due && !last && interrupt_wish() == Interrupt::none) return false;
   files_->events().sync();
   Checkpoint checkpoint;
@@ -233,8 +236,7 @@ bool Session::checkpoint(const FederationState& state) {
 DriverParts Session::driver_parts() {
   DriverParts parts;
   const bool hold = config_.runtime.aggregate == "worker" && !options_.deployed;
-  parts.config = coordinator_config(config_, parts_, hold);
-  parts.config.ticks_per_second = ticks_per_second();
+  parts.config = coordinator_config(config_, parts_, hold, ticks_per_second());
   parts.strategy = parts_.strategy.get();
   parts.pacer = parts_.pacer.get();
   parts.sampler = parts_.sampler.get();
@@ -244,7 +246,7 @@ DriverParts Session::driver_parts() {
   };
   const std::uint64_t wanted = config_.deploy.wait_for > 0 ? config_.deploy.wait_for : parts.clients;
   parts.peers_to_wait_for = options_.deployed ? std::min(wanted, parts.clients) : 1;
-  parts.virtual_time = !options_.deployed;
+  parts.virtual_time = !options_.deployed && config_.clock == "virtual";
   parts.channel = channel_.get();
   parts.executor = &executor_;
   parts.evaluate = [this](std::span<const float> model, const std::string& split) {

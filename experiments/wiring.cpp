@@ -39,7 +39,30 @@ void check_plain_steps(const ExperimentConfig& config, const Strategy& strategy)
         config.strategy.name);
 }
 
+// Which strategies a pacer that lets tasks overlap makes sense with.
+void check_pacing(const ExperimentConfig& config, const Strategy& strategy, const Pacer& pacer) {
+  if (!pacer.overlaps()) return;
+  const auto refuse = [&](const char* why) {
+    throw user_error("{}strategy {} and pacer {} do not go together: {}",
+                     config.pacer.where.empty() ? "" : config.pacer.where + ": ", config.strategy.name,
+                     config.pacer.name, why);
+  };
+  const Traits traits = strategy.traits();
+  if (traits.pools_data)
+    refuse("all data is in one place, so there is one client and nobody to overlap with; use pacer sync");
+  if (!traits.exchanges)
+    refuse("clients receive no model, so none can be older than another; use pacer sync");
+  if (pacer.base() == Pacer::Base::current && (traits.keeps_updates || traits.sums_beside_delta))
+    refuse(
+        "what this pacer sums is relative to the current model, and that is defined for the change of the "
+        "model alone; use fedbuff, fedfix or async_fedavg");
+}
+
 }  // namespace
+
+double ticks_per_second(const ExperimentConfig& config, bool deployed) {
+  return deployed || config.clock == "real" ? 1e9 : 1.0;
+}
 
 DataHolder server_holder(const ExperimentConfig& config, bool deployed) {
   return !deployed && config.runtime.transport == "inproc" ? DataHolder::everyone() : DataHolder::centre();
@@ -85,6 +108,7 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
         "larger test_share",
         config.evaluate.target_accuracy);
   check_plain_steps(config, *parts.strategy);
+  check_pacing(config, *parts.strategy, *parts.pacer);
   return parts;
 }
 
@@ -125,9 +149,15 @@ Recipe base_recipe(const TrainConfig& train) {
   return recipe;
 }
 
-CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Components& components,
-                                     bool hold) {
+CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Components& components, bool hold,
+                                     double ticks_per_second) {
   CoordinatorConfig c;
+  const auto ticks = [&](const Duration& duration) {
+    return duration.nanoseconds == 0 ? Tick{0} : TimeScale{ticks_per_second}.ticks(duration.seconds());
+  };
+  c.duration = ticks(config.duration);
+  c.evaluate_interval = ticks(config.evaluate.interval);
+  c.ticks_per_second = ticks_per_second;
   c.experiment = config.name;
   c.strategy_name = config.strategy.name;
   c.pacer_name = config.pacer.name;

@@ -33,7 +33,9 @@ DataHolder server_holder(const ExperimentConfig& config, bool deployed);
 DataHolder worker_holder(const ExperimentConfig& config);
 DataHolder client_holder(const ExperimentConfig& config, std::size_t client);
 
-/// `ticks_per_second`: 1e9 in real time, 1 in virtual time.
+/// 1e9 where ticks are time: in real time and with device profiles; 1 where they only count rounds.
+double ticks_per_second(const ExperimentConfig& config, bool deployed);
+
 Components build_components(const ExperimentConfig& config, const std::string& data_dir,
                             double ticks_per_second, const DataHolder& holder = DataHolder::everyone());
 /// The same around data that is already there, e.g. a deployed client's own files.
@@ -50,7 +52,8 @@ std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, con
 /// The local work that the experiment asks for, before anything that goes by rounds.
 Recipe base_recipe(const TrainConfig& train);
 
-CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Components& components, bool hold);
+CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Components& components, bool hold,
+                                     double ticks_per_second);
 
 /// What the CPU calls itself.
 std::string cpu_name();

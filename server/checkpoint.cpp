@@ -10,21 +10,112 @@
 #include "core/hash.hpp"
 #include "core/tensor_file.hpp"
 #include "transport/bounded_archive.hpp"
+#include "transport/codec.hpp"
 
 namespace fedloom {
 
 namespace {
 
-constexpr std::string_view kMagic = "FLCKPT02";
+constexpr std::string_view kMagic = "FLCKPT03";
 constexpr std::string_view kModel = "model";
 constexpr std::string_view kSlotPrefix = "slot/";
+constexpr std::string_view kVersionPrefix = "version/";  // version/VERSION/NAME
+constexpr std::string_view kTaskPrefix = "task/";        // task/CLIENT/NUMBER/INDEX
+
+// A task in flight; its tensors lie with the others.
+struct LiveHead {
+  TaskId id;
+  std::string task;  // the message's head
+  std::uint64_t tensors = 0;
+  Tick started = 0;
+  std::uint64_t seen = 0, bytes_down = 0, bytes_up = 0, examples = 0;
+  bool straggler = false;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(id, task, tensors, started, seen, bytes_down, bytes_up, examples, straggler);
+  }
+};
+
+// A version that tasks in flight start from.
+struct VersionHead {
+  Version version = 0;
+  std::vector<std::string> names;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(version, names);
+  }
+};
+
+struct Flight {
+  std::vector<LiveHead> tasks;
+  std::vector<VersionHead> versions;
+};
+
+std::string tensor_of(TaskId task, std::size_t index) {
+  return fmt::format("{}{}/{}/{}", kTaskPrefix, task.client, task.number, index);
+}
+
+std::string tensor_of(Version version, const std::string& name) {
+  return fmt::format("{}{}/{}", kVersionPrefix, version, name);
+}
+
+Flight list_flight(const FederationState& state, std::vector<TensorView>& tensors) {
+  Flight flight;
+  for (const auto& [id, live] : state.live) {
+    const Work& work = live.work;
+    flight.tasks.push_back({id, encode(live.task).head, live.task.extras.size(), live.started, work.examples,
+                            work.bytes_down, work.bytes_up, live.examples, live.straggler});
+    for (std::size_t i = 0; i < live.task.extras.size(); ++i) {
+      const std::span<const float> values = live.task.extras[i].values();
+      tensors.push_back({tensor_of(id, i), {static_cast<std::int64_t>(values.size())}, values});
+    }
+  }
+  for (const auto& [version, live] : state.versions) {
+    if (live.uses == 0) continue;
+    flight.versions.push_back({version, {}});
+    for (const Payload& payload : live.shared) {
+      flight.versions.back().names.push_back(payload.name);
+      tensors.push_back({tensor_of(version, payload.name), payload.shape, payload.values()});
+    }
+  }
+  return flight;
+}
+
+Tensor take(TensorMap& tensors, const std::string& name, const std::string& source) {
+  const auto it = tensors.find(name);
+  if (it == tensors.end()) throw user_error("{}: lacks the tensor {}; the file is damaged", source, name);
+  return std::move(tensors.extract(it).mapped());
+}
+
+void restore_flight(const Flight& flight, TensorMap& tensors, FederationState& state,
+                    const std::string& source) {
+  for (const VersionHead& head : flight.versions)
+    for (const std::string& name : head.names)
+      state.versions[head.version].shared.push_back(
+          Payload::from(name, take(tensors, tensor_of(head.version, name), source)));
+  for (const LiveHead& head : flight.tasks) {
+    Message message;
+    message.type = static_cast<std::uint16_t>(MessageType::task);
+    message.head = head.task;
+    for (std::size_t i = 0; i < head.tensors; ++i)
+      message.blobs.push_back(Blob::from(take(tensors, tensor_of(head.id, i), source).data));
+    const auto task = decode<Task>(message);
+    if (!task || !state.versions.contains(task->version))
+      throw user_error("{}: a task in flight does not parse; the file is damaged", source);
+    LiveTask& live = state.live[task->id];
+    live = {*task, head.started, {task->id, head.seen, head.bytes_down, head.bytes_up}, head.examples, head.straggler};
+    ++state.versions.at(task->version).uses;
+  }
+}
 
 template <class Archive, class State>
-void fields(Archive& archive, State& checkpoint, std::uint64_t& layout) {
+void fields(Archive& archive, State& checkpoint, Flight& flight, std::uint64_t& layout) {
   archive(layout, checkpoint.experiment, checkpoint.events_offset, checkpoint.wall_seconds);
   auto& state = checkpoint.state;
   archive(state.windows, state.now, state.ended, state.totals, state.records, state.superseded,
-          state.server.version, state.server.scalars);
+          state.server.version, state.server.scalars, state.next_evaluation, flight.tasks, flight.versions);
 }
 
 }  // namespace
@@ -43,16 +134,20 @@ std::string checkpoint_to_bytes(const Checkpoint& checkpoint) {
   copy.state.superseded = state.superseded;
   copy.state.server.version = state.server.version;
   copy.state.server.scalars = state.server.scalars;
-  std::uint64_t layout = state.server.model.layout().fingerprint();
-  std::string head;
-  ByteWriter writer(head);
-  fields(writer, copy, layout);
-
+  copy.state.next_evaluation = state.next_evaluation;
   std::vector<TensorView> tensors = {{std::string(kModel),
                                       {static_cast<std::int64_t>(state.server.model.layout().size())},
                                       state.server.model.values()}};
+  Flight flight = list_flight(state, tensors);
+  std::uint64_t layout = state.server.model.layout().fingerprint();
+  std::string head;
+  ByteWriter writer(head);
+  fields(writer, copy, flight, layout);
+
   for (const auto& [name, tensor] : state.server.slots)
     tensors.push_back({std::string(kSlotPrefix) + name, tensor.shape, tensor.data});
+  std::sort(tensors.begin(), tensors.end(),
+            [](const TensorView& a, const TensorView& b) { return a.name < b.name; });
 
   std::string bytes(kMagic);
   const std::uint64_t head_size = head.size();
@@ -79,10 +174,11 @@ Checkpoint checkpoint_from_bytes(std::string_view bytes, std::shared_ptr<const L
   if (head_size > body.size() - frame) throw user_error("{}: the file is damaged", source);
 
   Checkpoint checkpoint;
+  Flight flight;
   std::uint64_t written_layout = 0;
   try {
     ByteReader reader(body.substr(frame, head_size));
-    fields(reader, checkpoint, written_layout);
+    fields(reader, checkpoint, flight, written_layout);
     reader.expect_end();
   } catch (const MalformedBytes& error) {
     throw user_error("{}: the file is damaged: {}", source, error.what());
@@ -100,6 +196,7 @@ Checkpoint checkpoint_from_bytes(std::string_view bytes, std::shared_ptr<const L
   std::copy(model->second.data.begin(), model->second.data.end(),
             checkpoint.state.server.model.values().begin());
   tensors.erase(model);
+  restore_flight(flight, tensors, checkpoint.state, source);
   for (auto& [name, tensor] : tensors)
     checkpoint.state.server.slots.emplace(name.substr(kSlotPrefix.size()), std::move(tensor));
   return checkpoint;

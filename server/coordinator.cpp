@@ -1,4 +1,4 @@
-// Windows and verdicts. Every decision follows from the state, the configuration and the order of calls,
+// Windows and versions. Every decision follows from the state, the configuration and the order of calls,
 // never from a clock, a socket or an address.
 #include "server/coordinator.hpp"
 
@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/hash.hpp"
+#include "server/client_facts.hpp"
 #include "transport/codec.hpp"
 
 namespace fedloom {
@@ -27,30 +28,80 @@ Coordinator::Coordinator(CoordinatorConfig config, const Strategy& strategy, con
       population_(population),
       port_(port),
       state_(std::move(state)),
-      exchanged_(strategy.exchanged(state_.server.model.layout())) {}
+      exchanged_(strategy.exchanged(state_.server.model.layout())) {
+  if (population_.devices != nullptr)
+    facts_ = std::make_unique<PlannedFacts>(
+        population_, *population_.devices,
+        [this](ClientId client, std::int64_t steps) { return ordinary_work(client, steps); });
+  else
+    facts_ = std::make_unique<ObservedFacts>(population_, state_.records, [this](ClientId client) {
+      return config_.recipe.steps_for(population_.examples(client));
+    });
+}
 
 void Coordinator::begin(Tick now) {
-  if (state_.windows == 0) {
-    strategy_.start(state_.server, {population_.clients, config_.seed});
-    port_.emit(RunStarted{config_.experiment, config_.strategy_name, config_.pacer_name, config_.model_name,
-                          config_.data_name, config_.seed, population_.clients,
-                          state_.server.model.layout().size(), state_.server.model.layout().fingerprint(),
-                          config_.ticks_per_second});
-    publish_model();
-    state_.now = now;
-    if (config_.evaluate_every > 0) evaluate(now);
-  } else {
-    publish_model();
-    const bool evaluated = config_.evaluate_every > 0 && state_.windows % config_.evaluate_every == 0;
-    finish_if_done(now, evaluated);
-    if (ended_) return;
-  }
+  if (state_.windows == 0)
+    start_anew(now);
+  else
+    take_up(now);
+  if (ended_) return;
+  ask_for_times(now);
   open(now);
   proceed(now);
 }
 
+void Coordinator::start_anew(Tick now) {
+  strategy_.start(state_.server, {population_.clients, config_.seed});
+  port_.emit(RunStarted{config_.experiment, config_.strategy_name, config_.pacer_name, config_.model_name,
+                        config_.data_name, config_.seed, population_.clients,
+                        state_.server.model.layout().size(), state_.server.model.layout().fingerprint(),
+                        config_.ticks_per_second});
+  publish_model();
+  state_.now = now;
+  state_.next_evaluation = now + config_.evaluate_interval;
+  if (config_.evaluate_every > 0 || config_.evaluate_interval > 0) evaluate(now);
+}
+
+// From a checkpoint: whatever tasks in flight start from is published, and they are given out again.
+void Coordinator::take_up(Tick now) {
+  for (const auto& [version, live] : state_.versions)
+    for (const Payload& payload : live.shared) port_.publish({version, 0, payload});
+  if (!state_.versions.contains(state_.server.version)) publish_model();
+  finish_if_done(now, config_.evaluate_every > 0 && state_.windows % config_.evaluate_every == 0);
+  if (ended_) return;
+  for (const auto& [id, live] : state_.live) port_.start(live);
+}
+
+void Coordinator::ask_for_times(Tick now) {
+  if (config_.evaluate_interval > 0)
+    port_.call(Moment::evaluation, std::max(now, state_.next_evaluation), open_window());
+  if (config_.duration > 0) port_.call(Moment::end, std::max(now, config_.duration), open_window());
+}
+
 void Coordinator::on_available(Tick now) {
-  if (!ended_ && phase_ && started_ == 0) proceed(now);
+  if (!ended_ && phase_ && (started_ == 0 || pacer_.overlaps())) proceed(now);
+}
+
+void Coordinator::on_moment(Tick now, Moment what, WindowId window) {
+  if (ended_) return;
+  switch (what) {
+    case Moment::look: look(now, window); break;
+    case Moment::evaluation: evaluate_by_time(now); break;
+    case Moment::end: finish(now, "duration"); break;
+    case Moment::availability:
+      wakes_.erase(wakes_.begin(), wakes_.upper_bound(now));
+      on_available(now);
+      break;
+    case Moment::starts:
+      starts_asked_ = false;
+      if (!phase_) break;
+      start_tasks(now);
+      opening_ = false;
+      if (!pacer_.close(view())) break;  // nobody is at work, and nobody can be
+      close_phase(now);
+      proceed(now);
+      break;
+  }
 }
 
 void Coordinator::proceed(Tick now) {
@@ -60,16 +111,21 @@ void Coordinator::proceed(Tick now) {
       if (!ended_) open(now);
       continue;
     }
-    start_tasks(now);
-    // With nobody to start, the window waits for on_available().
-    if (started_ > 0 && !sum_open_) open_sum();
-    if (started_ == 0 || !pacer_.close(view(now))) return;
+    if (pacer_.overlaps()) {
+      if (!pacer_.close(view())) return ask_for_starts(now);
+    } else {
+      start_tasks(now);
+      // With nobody to start, the window waits for on_available().
+      if (started_ > 0 && !sum_open_) open_sum();
+      if (started_ == 0 || !pacer_.close(view())) return;
+    }
     close_phase(now);
   }
 }
 
 void Coordinator::open(Tick now) {
-  opened_ = now;
+  opened_ = looked_ = now;
+  opening_ = true;
   sums_ = {};
   sums_.window = open_window();
   closed_ = {};
@@ -85,7 +141,6 @@ bool Coordinator::make_phase(Tick now) {
   accepted_.clear();
   started_ = 0;
   sum_open_ = false;
-  late_ = false;
   Recipe base = config_.recipe;
   base.learning_rate =
       scheduled_rate(config_.schedule, base.learning_rate, static_cast<std::int64_t>(state_.windows),
@@ -93,217 +148,107 @@ bool Coordinator::make_phase(Tick now) {
       std::pow(config_.lr_decay, static_cast<double>(state_.windows));
   phase_ = strategy_.next_phase(state_.server, sums_, base);
   if (!phase_) return false;
+  if (pacer_.overlaps() && !sums_.phases.empty())
+    throw user_error(
+        "strategy {} works in several phases, and pacer {} lets tasks overlap; use a pacer of rounds: sync",
+        config_.strategy_name, config_.pacer_name);
   // Shared slots other than the model are sent whole at the start of the phase that needs them.
   for (const std::string& name : phase_->shared)
-    port_.publish(
-        {state_.server.version, state_.server.version, Payload::from(name, state_.server.slots.at(name))});
-  if (const auto when = pacer_.deadline(view(now)); when && sums_.phases.empty())
-    port_.set_deadline(open_window(), *when);
+    publish_payload(Payload::from(name, state_.server.slots.at(name)));
+  Task ordinary;
+  ordinary.kind = phase_->kind;
+  ordinary.shared = phase_->shared;
+  if (strategy_.traits().exchanges) ordinary.shared.insert(ordinary.shared.begin(), "model");
+  task_bytes_ = deployed_size(ordinary);
+  if (strategy_.traits().exchanges) task_bytes_ += deployed_shared_size("model", exchanged_.size());
+  for (const std::string& name : phase_->shared)
+    task_bytes_ += deployed_shared_size(name, state_.server.slots.at(name).data.size());
+  Update update;
+  for (const SlotSpec& slot : phase_->slots) update.reports.push_back({slot.name, slot.size});
+  update_bytes_ = deployed_size(update);
+  if (sums_.phases.empty()) ask_for_look(now);
   return true;
 }
 
-void Coordinator::start_tasks(Tick now) {
-  std::vector<ClientId> chosen;
-  if (phase_->cohort == Phase::Cohort::same) {
-    if (started_ == 0) chosen = previous_;
-  } else if (const std::uint64_t count = pacer_.start(view(now)); count > 0) {
-    Candidates candidates;
-    candidates.population = population_.clients;
-    candidates.examples = population_.examples;
-    if (population_.available || !live_.empty() || !cohort_.empty())
-      candidates.eligible = [this](ClientId client) {
-        if (population_.available && !population_.available(client)) return false;
-        return !cohort_.contains(client) &&
-               live_.lower_bound({client, 0}) == live_.lower_bound({client + 1, 0});
-      };
-    // Keyed by window and by how many have started, so that a phase that tops up draws afresh.
-    Random random(config_.seed, Stream::sampling, open_window(), static_cast<std::uint32_t>(started_));
-    chosen = sampler_.choose(candidates, count, random);
-  }
-  for (const ClientId client : chosen) start_task(now, client);
-}
-
-void Coordinator::start_task(Tick now, ClientId client) {
-  ClientRecord& record = state_.records[client];
-  Task task;
-  task.id = {client, ++record.tasks};
-  task.window = open_window();
-  task.kind = phase_->kind;
-  task.version = state_.server.version;
-  if (strategy_.traits().exchanges) task.shared.emplace_back("model");
-  task.shared.insert(task.shared.end(), phase_->shared.begin(), phase_->shared.end());
-  task.kept_version = record.kept_version;
-  task.hold = config_.hold_updates;
-  LiveTask live;
-  task.recipe = recipe_for(task.id, live.straggler);
-  live.version = task.version;
-  live.examples = population_.examples(client);
-  strategy_.prepare(state_.server, task);
-  live.bytes_down = deployed_size(task);
-  for (const std::string& name : phase_->shared)
-    live.bytes_down += deployed_shared_size(name, state_.server.slots.at(name).data.size());
-  live.bytes_down += charge_model(client);
-  closed_.bytes_down += live.bytes_down + deployed_verdict_size();
-  ++started_;
-  cohort_.insert(client);
-  live_[task.id] = live;
-  port_.emit(TaskStarted{open_window(), now, task.id, task.kind, task.version, live.bytes_down});
-  port_.start(task);
-}
-
-// The bytes that bring the client the current model, were it deployed: none when it has it already.
-std::uint64_t Coordinator::charge_model(ClientId client) {
-  if (!strategy_.traits().exchanges) return 0;
-  ClientRecord& record = state_.records[client];
-  if (record.held_model == state_.server.version) return 0;
-  record.held_model = state_.server.version;
-  return deployed_shared_size("model", exchanged_.size());
-}
-
-Recipe Coordinator::recipe_for(TaskId task, bool& straggler) const {
-  Recipe recipe = phase_->recipe;
-  if (config_.stragglers.fraction <= 0.0) return recipe;
-  Random random(config_.seed, Stream::duration, task.client, task.number);
-  straggler = random.bernoulli(config_.stragglers.fraction);
-  // Li et al. 2020: a straggler completes a uniformly random number of epochs in [1, E).
-  if (straggler && recipe.epochs > 1)
-    recipe.epochs =
-        1 + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(recipe.epochs - 1)));
-  return recipe;
-}
-
-Reason Coordinator::judge(const Update& update, const LiveTask& live) const {
-  if (update.reason != Reason::none) return update.reason;
-  if (live.straggler && !config_.stragglers.keep) return Reason::late;
-  if (update.examples > live.examples) return Reason::range;
-  if (!std::isfinite(update.loss_sum)) return Reason::not_finite;
-  for (const auto& [name, value] : update.scalars)
-    if (!std::isfinite(value)) return Reason::not_finite;
-  for (const SlotSpec& slot : phase_->slots) {
-    const auto report =
-        std::find_if(update.reports.begin(), update.reports.end(),
-                     [&](const SlotReport& candidate) { return candidate.name == slot.name; });
-    if (report == update.reports.end() || report->size != slot.size) return Reason::layout;
-    if (!report->finite) return Reason::not_finite;
-    if (static_cast<double>(report->largest) > slot.range) return Reason::range;
-  }
-  return pacer_.admit({update.examples, state_.server.version - live.version});
-}
-
-void Coordinator::on_finished(Tick now, const Update& update) {
-  const auto it = live_.find(update.id);
-  if (it == live_.end()) return;  // the caller has already refused what nobody waits for
-  const Reason reason = judge(update, it->second);
-  const Verdict verdict = reason == Reason::none   ? Verdict::accepted
-                          : reason == Reason::late ? Verdict::discarded
-                                                   : Verdict::rejected;
-  settle(now, update.id, verdict, reason, &update);
-  proceed(now);
-}
-
-void Coordinator::on_lost(Tick now, TaskId task, Reason reason) {
-  if (!live_.contains(task)) return;
-  settle(now, task, Verdict::lost, reason, nullptr);
-  proceed(now);
-}
-
-void Coordinator::settle(Tick now, TaskId id, Verdict verdict, Reason reason, const Update* update) {
-  const LiveTask live = live_.at(id);
-  live_.erase(id);
-  TaskEnded event;
-  event.window = open_window();
-  event.tick = now;
-  event.task = id;
-  event.verdict = verdict;
-  event.reason = reason;
-  event.staleness = state_.server.version - live.version;
-  if (update != nullptr) {
-    event.examples = update->examples;
-    event.steps = update->steps;
-    if (update->loss_count > 0) event.train_loss = update->loss_sum / static_cast<double>(update->loss_count);
-    event.bytes_up = deployed_size(*update);
-    closed_.bytes_up += event.bytes_up;
-  }
-  switch (verdict) {
-    case Verdict::accepted: ++closed_.accepted; break;
-    case Verdict::rejected:
-      ++closed_.rejected;
-      last_rejection_ = reason;
-      break;
-    case Verdict::discarded: ++closed_.discarded; break;
-    case Verdict::lost: ++closed_.lost; break;
-    case Verdict::cancelled: ++closed_.cancelled; break;
-  }
-  ++state_.totals.tasks;
-  if (verdict == Verdict::accepted) ++state_.totals.client_trainings;
-  port_.emit(event);
-  // An accepted update is still needed for the sum; its client hears when that is done.
-  if (verdict == Verdict::accepted)
-    take_in(*update, event.staleness);
-  else
-    port_.end(id, verdict, reason);
-}
-
-void Coordinator::take_in(const Update& update, std::uint64_t staleness) {
-  if (strategy_.traits().keeps_client_state) {
-    std::uint32_t& kept = state_.records[update.id.client].kept_version;
-    if (kept > 0) superseded_.push_back({update.id.client, kept});
-    kept = update.id.number;
-  }
-  loss_sum_ += update.loss_sum;
-  loss_count_ += update.loss_count;
-  const std::uint64_t weight = pacer_.weight({update.examples, staleness});
-  accepted_[update.id] = {weight, update.scalars};
-  port_.accept({update.id, weight});
-}
-
-// The scale of a sum follows from the cohort alone, never from what arrives, so that terms may be added
-// as they come. A client cannot claim more examples than it was registered with when its task was started.
-void Coordinator::open_sum() {
-  double total = 0.0;
-  double largest = 1.0;
-  for (const auto& [id, live] : live_) {
-    if (!cohort_.contains(id.client)) continue;
-    const auto weight = static_cast<double>(pacer_.weight({live.examples, 0}));
-    total += weight;
-    largest = std::max(largest, weight);
-  }
-  port_.open_sum(empty_sum(*phase_, largest, std::max(total, largest), cohort_.size()));
-  sum_open_ = true;
-}
-
-WindowView Coordinator::view(Tick now) const {
-  WindowView view;
-  view.window = open_window();
-  view.opened = opened_;
-  view.now = now;
-  view.population = population_.clients;
-  view.started = started_;
-  view.live = live_.size();
-  view.accepted = accepted_.size();
-  view.late = late_;
-  return view;
-}
-
-void Coordinator::on_deadline(Tick now, WindowId window) {
-  if (window != open_window() || !phase_ || ended_) return;
-  late_ = true;
-  if (!pacer_.close_late(view(now))) return;
+void Coordinator::look(Tick now, WindowId window) {
+  if (window != open_window() || !phase_) return;
+  looked_ = now;
+  if (!pacer_.close(view())) return ask_for_look(now);
   close_phase(now);
   proceed(now);
 }
 
-void Coordinator::close_phase(Tick now) {
-  const WindowView at_close = view(now);
-  if (pacer_.cancels_at_close()) {
-    std::vector<TaskId> left;
-    for (const auto& [id, live] : live_) left.push_back(id);
-    WindowView punctual = at_close;
-    punctual.late = false;
-    const Reason reason = pacer_.close(punctual) ? Reason::surplus : Reason::late;
-    for (const TaskId id : left) settle(now, id, Verdict::cancelled, reason, nullptr);
+void Coordinator::ask_for_look(Tick now) {
+  if (const auto when = pacer_.next_look(view()))
+    port_.call(Moment::look, std::max(now, *when), open_window());
+}
+
+WindowView Coordinator::view() const {
+  WindowView view;
+  view.window = open_window();
+  view.opened = opened_;
+  view.looked = looked_;
+  view.population = population_.clients;
+  view.opening = opening_;
+  view.started = started_;
+  view.live = state_.live.size();
+  view.accepted = accepted_.size();
+  return view;
+}
+
+// Of a pacer that overlaps, all is known when the window closes: who is in, and what they weigh.
+void Coordinator::sum_overlapping() {
+  double total = 0.0;
+  double largest = 1.0;
+  for (auto& [id, accepted] : accepted_) {
+    accepted.weight = pacer_.weight(accepted.contribution, *facts_);
+    total += static_cast<double>(accepted.weight);
+    largest = std::max(largest, static_cast<double>(accepted.weight));
   }
+  // What is relative to the current model is two terms: the client's change, and the way to where it began.
+  const double terms = pacer_.base() == Pacer::Base::current ? 2.0 : 1.0;
+  port_.open_sum(empty_sum(*phase_, largest, terms * std::max(total, largest), accepted_.size()));
+  for (const auto& [id, accepted] : accepted_) port_.accept({id, accepted.weight});
+}
+
+// w_i - theta^t = (w_i - theta^start) + (theta^start - theta^t): adds the second part.
+void Coordinator::rebase(PhaseSum& sum) const {
+  const auto model_of = [this](Version version) {
+    const auto& shared = state_.versions.at(version).shared;
+    return std::find_if(shared.begin(), shared.end(), [](const Payload& p) { return p.name == "model"; })
+        ->values();
+  };
+  const std::span<const float> current = model_of(state_.server.version);
+  for (const auto& [id, accepted] : accepted_) {
+    if (accepted.version == state_.server.version) continue;
+    const std::span<const float> start = model_of(accepted.version);
+    FloatBuffer way(start.size());
+    for (std::size_t i = 0; i < way.size(); ++i) way[i] = start[i] - current[i];
+    if (static_cast<double>(check_values(way).largest) > phase_->slots.front().range)
+      throw user_error("round {}: the model has moved by more than {} since client {} started; lower the learning rates",
+                       open_window(), phase_->slots.front().range, id.client);
+    const WeightedValues term{way.data(), accepted.weight};
+    sum.slots.find("delta")->second.sum.add({&term, 1});
+  }
+}
+
+PhaseSum Coordinator::sum_of_accepted() {
+  if (!pacer_.overlaps()) return port_.close_sum();
+  if (accepted_.empty()) return {};
+  sum_overlapping();
   PhaseSum sum = port_.close_sum();
+  if (pacer_.base() == Pacer::Base::current) rebase(sum);
+  return sum;
+}
+
+void Coordinator::close_phase(Tick now) {
+  const WindowView at_close = view();
+  if (!pacer_.overlaps()) {
+    const Reason reason = pacer_.full(at_close) ? Reason::surplus : Reason::late;
+    while (!state_.live.empty())
+      settle(now, state_.live.begin()->first, Verdict::cancelled, reason, nullptr);
+  }
+  PhaseSum sum = sum_of_accepted();
   sum.accepted = accepted_.size();
   double total = 0.0;
   for (const auto& [id, accepted] : accepted_) {
@@ -311,11 +256,12 @@ void Coordinator::close_phase(Tick now) {
     for (const auto& [name, value] : accepted.scalars) sum.scalars[name] += value;
     port_.end(id, Verdict::accepted, Reason::none);
   }
-  const double normaliser = pacer_.normaliser(at_close).value_or(total);
+  const double normaliser = pacer_.normaliser(at_close, *facts_).value_or(total);
   for (auto& [name, slot] : sum.slots) {
     const double terms = static_cast<double>(accepted_.size());
     slot.normaliser = std::max(1.0, slot.weighting == Weighting::uniform ? terms : normaliser);
   }
+  for (const auto& [id, accepted] : accepted_) release(accepted.version);
   sums_.phases.emplace_back(phase_->kind, std::move(sum));
   phase_.reset();
 }
@@ -360,16 +306,28 @@ void Coordinator::close_window(Tick now) {
   if (!ended_ && stop_requested_) ended_ = true;
 }
 
-void Coordinator::finish_if_done(Tick now, bool evaluated) {
-  const auto reached = [this] {
-    return config_.target_accuracy > 0 && config_.stop_at_target && state_.totals.windows_to_target >= 0;
-  };
-  if (!reached() && state_.windows < config_.windows) return;
-  if (!evaluated) evaluate(now);
-  finish(now, reached() ? "target" : "rounds");
+bool Coordinator::reached_target() const {
+  return config_.target_accuracy > 0 && config_.stop_at_target && state_.totals.windows_to_target >= 0;
 }
 
+void Coordinator::finish_if_done(Tick now, bool evaluated) {
+  if (evaluated) evaluated_ = state_.windows;
+  if (reached_target()) return finish(now, "target");
+  if (config_.windows > 0 && state_.windows >= config_.windows) return finish(now, "rounds");
+  if (config_.duration > 0 && now > config_.duration) finish(now, "duration");
+}
+
+// Tasks still at work are given up: their updates would come after the end.
 void Coordinator::finish(Tick now, const std::string& reason) {
+  while (!state_.live.empty())
+    settle(now, state_.live.begin()->first, Verdict::cancelled, Reason::surplus, nullptr);
+  if (phase_) {  // in the middle of a window
+    state_.totals.bytes_up += closed_.bytes_up;
+    state_.totals.bytes_down += closed_.bytes_down;
+    for (const auto& [id, accepted] : accepted_) port_.end(id, Verdict::accepted, Reason::none);
+  }
+  if (evaluated_ != state_.windows) evaluate(now);
+  state_.now = now;
   state_.ended = true;
   ended_ = true;
   port_.emit(RunEnded{now, state_.windows, reason, sha256_hex(state_.server.model.values())});
@@ -380,9 +338,28 @@ void Coordinator::publish_model() {
   exchanged_.gather(state_.server.model.values(), *packed);
   const std::span<const float> values(*packed);
   const Blob blob(std::shared_ptr<const FloatBuffer>(packed), std::as_bytes(values));
-  port_.publish({state_.server.version,
-                 state_.server.version,
-                 {"model", {static_cast<std::int64_t>(exchanged_.size())}, blob}});
+  publish_payload({"model", {static_cast<std::int64_t>(exchanged_.size())}, blob});
+  // What was current goes, unless somebody is at work on it.
+  const auto before = state_.versions.find(state_.server.version);
+  if (before == state_.versions.begin()) return;
+  if (const auto last = std::prev(before); last->second.uses == 0) {
+    port_.retire(last->first);
+    state_.versions.erase(last);
+  }
+}
+
+void Coordinator::publish_payload(const Payload& payload) {
+  std::vector<Payload>& shared = state_.versions[state_.server.version].shared;
+  std::erase_if(shared, [&](const Payload& known) { return known.name == payload.name; });
+  shared.push_back(payload);
+  port_.publish({state_.server.version, 0, payload});
+}
+
+void Coordinator::release(Version version) {
+  LiveVersion& live = state_.versions.at(version);
+  if (--live.uses > 0 || version == state_.server.version) return;
+  port_.retire(version);
+  state_.versions.erase(version);
 }
 
 }  // namespace fedloom

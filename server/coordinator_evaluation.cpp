@@ -8,6 +8,7 @@
 namespace fedloom {
 
 void Coordinator::evaluate(Tick now) {
+  evaluated_ = state_.windows;
   if (strategy_.traits().personal_models) {
     evaluate_clients(now);
     return;
@@ -15,6 +16,13 @@ void Coordinator::evaluate(Tick now) {
   if (const auto result = port_.evaluate(state_.server.model.values(), config_.evaluate_on))
     note_evaluation(now, *result);
   if (config_.evaluate_clients > 0) evaluate_clients(now);
+}
+
+void Coordinator::evaluate_by_time(Tick now) {
+  state_.next_evaluation = now + config_.evaluate_interval;
+  evaluate(now);
+  if (reached_target()) return finish(now, "target");
+  port_.call(Moment::evaluation, state_.next_evaluation, open_window());
 }
 
 void Coordinator::note_evaluation(Tick now, const EvaluationResult& result) {
@@ -35,7 +43,7 @@ void Coordinator::evaluate_clients(Tick now) {
   const std::uint64_t wanted = config_.evaluate_clients > 0 ? config_.evaluate_clients : population_.clients;
   std::vector<TaskId> chosen;
   for (const ClientId client : random.choose(population_.clients, std::min(wanted, population_.clients))) {
-    if (population_.available && !population_.available(client)) continue;
+    if (population_.available && !population_.available(client, now)) continue;
     const auto record = state_.records.find(client);
     chosen.push_back({client, record == state_.records.end() ? 0 : record->second.kept_version});
   }

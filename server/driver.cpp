@@ -10,14 +10,13 @@ namespace {
 
 constexpr Tick kAttention = 100 * kMillisecond;  // how often signals and worker processes are looked at
 constexpr Tick kPatience = 5 * kSecond;          // for the next update of a window that is to be the last
-constexpr Tick kTaskTicks = 1;                   // without device profiles every task lasts one tick
 constexpr std::uint64_t kHopeless = 64;          // failed tasks in a row after which the run gives up
 
 }  // namespace
 
 Driver::Driver(DriverParts parts)
     : parts_(std::move(parts)),
-      population_{parts_.clients, parts_.examples, {}},
+      population_(make_population()),
       resumed_at_(parts_.state.now),
       trainings_before_(parts_.state.totals.client_trainings),
       fleet_(
@@ -25,13 +24,26 @@ Driver::Driver(DriverParts parts)
           [this](const std::function<bool()>& done) { pump(done); }, make_listener()),
       coordinator_(parts_.config, *parts_.strategy, *parts_.pacer, *parts_.sampler, population_, *this,
                    std::move(parts_.state)) {
-  if (parts_.fleet.deployed) {
-    population_.available = [this](ClientId client) { return fleet_.available(client); };
-    population_.examples = [this](ClientId client) { return fleet_.examples(client); };
-  }
   // What older checkpoints need goes with them, as it would have if the run had not been interrupted.
   superseded_.push_front(coordinator_.state().superseded);
   virtual_.set_handler([this](const Event& event) { on_event(event); });
+}
+
+Population Driver::make_population() {
+  Population population{parts_.clients, parts_.examples, {}, {}, nullptr};
+  if (parts_.fleet.deployed) {
+    population.available = [this](ClientId client, Tick) { return fleet_.available(client); };
+    population.examples = [this](ClientId client) { return fleet_.examples(client); };
+  } else if (parts_.devices) {
+    population.available = [this](ClientId client, Tick at) { return parts_.devices->available(client, at); };
+    population.next_available = [this](ClientId client, Tick from) {
+      return parts_.devices->next_available(client, from);
+    };
+    population.devices = parts_.devices.get();
+  } else if (parts_.virtual_time) {
+    population.devices = &one_tick_;
+  }
+  return population;
 }
 
 Fleet::Listener Driver::make_listener() {
@@ -43,8 +55,7 @@ Fleet::Listener Driver::make_listener() {
     parts_.executor->post([this, id = update.id] {
       if (!fleet_.ready(id)) return;
       if (stopping_) stopping_ = parts_.executor->now();
-      note_failure(fleet_.update(id));
-      coordinator_.on_finished(now(), fleet_.update(id));
+      if (!endings_.contains(id) || due_.contains(id)) deliver(id);
     });
   };
   listener.on_lost = [this](TaskId task, Reason reason) {
@@ -61,16 +72,19 @@ void Driver::run() {
   pump([&] { return fleet_.peer_count() >= parts_.peers_to_wait_for || unwanted(); });
   if (unwanted()) return;
   begun_ = true;
-  if (parts_.virtual_time) {
-    virtual_.restore(coordinator_.state().now, {});
-    coordinator_.begin(virtual_.now());
-    while (!coordinator_.ended() && virtual_.step()) check_interrupt();
-    FEDLOOM_CHECK(coordinator_.ended(), "virtual time stands still at tick {} in window {}", virtual_.now(),
-                  coordinator_.open_window());
-  } else {
-    coordinator_.begin(now());
-    pump([this] { return coordinator_.ended(); });
-  }
+  if (parts_.virtual_time) return run_virtually();
+  coordinator_.begin(now());
+  pump([this] { return coordinator_.ended(); });
+}
+
+void Driver::run_virtually() {
+  virtual_.restore(coordinator_.state().now, {});
+  coordinator_.begin(virtual_.now());
+  while (!coordinator_.ended() && virtual_.step()) check_interrupt();
+  if (!coordinator_.ended())
+    throw user_error(
+        "round {}: nobody is at work and no client will ever be available again; see devices.availability",
+        coordinator_.open_window());
 }
 
 void Driver::pump(const std::function<bool()>& done) {
@@ -96,46 +110,102 @@ void Driver::check_interrupt() {
   if (!parts_.virtual_time && now - *stopping_ > kPatience) throw Interrupted();
 }
 
-void Driver::start(const Task& task) {
-  if (parts_.virtual_time) {
-    const Tick finish = virtual_.now() + kTaskTicks;
-    finish_[task.id] = finish;
-    virtual_.schedule(
-        {finish, EventKind::client_finish, static_cast<std::int64_t>(task.id.client), task.id.number});
-  }
-  fleet_.start(task);
+void Driver::start(const LiveTask& live) {
+  if (!parts_.virtual_time && !parts_.devices) return fleet_.start(live.task);
+  const Course course = population_.devices->course(live.work, live.started);
+  if (parts_.virtual_time)
+    schedule(live, course);
+  else
+    start_slowly(live, course);
+  // Of a task that breaks off nothing is ever used.
+  if (course.lost == Reason::none) fleet_.start(live.task, live.started + course.duration);
+}
+
+void Driver::schedule(const LiveTask& live, const Course& course) {
+  const TaskId id = live.task.id;
+  const Tick finish = live.started + course.duration;
+  endings_[id] = {finish, course.lost, 0};
+  virtual_.schedule({finish, EventKind::client_finish, static_cast<std::int64_t>(id.client), id.number});
+}
+
+// Real time with devices: a task ends when its device would have ended it, if its worker has by then.
+void Driver::start_slowly(const LiveTask& live, const Course& course) {
+  const TaskId id = live.task.id;
+  const Tick left = std::max<Tick>(0, live.started + course.duration - now());
+  endings_[id] = {live.started + course.duration, course.lost, parts_.executor->after(left, [this, id] {
+                    if (endings_.at(id).lost != Reason::none)
+                      coordinator_.on_lost(now(), id, endings_.at(id).lost);
+                    else if (fleet_.ready(id))
+                      deliver(id);
+                    else
+                      due_.insert(id);
+                  })};
+}
+
+void Driver::deliver(TaskId task) {
+  note_failure(fleet_.update(task));
+  coordinator_.on_finished(now(), fleet_.update(task));
 }
 
 void Driver::end(TaskId task, Verdict verdict, Reason reason) {
-  if (const auto it = finish_.find(task); it != finish_.end()) {
-    virtual_.cancel(
-        Event{it->second, EventKind::client_finish, static_cast<std::int64_t>(task.client), task.number});
-    finish_.erase(it);
+  if (const auto it = endings_.find(task); it != endings_.end()) {
+    if (parts_.virtual_time)
+      virtual_.cancel(Event{it->second.tick, EventKind::client_finish,
+                            static_cast<std::int64_t>(task.client), task.number});
+    else
+      parts_.executor->cancel(it->second.timer);
+    endings_.erase(it);
+    due_.erase(task);
   }
   if (verdict == Verdict::accepted && parts_.strategy->traits().keeps_client_state) unsaved_.insert(task);
   fleet_.end(task, verdict, reason);
 }
 
-void Driver::set_deadline(WindowId window, Tick when) {
-  if (parts_.virtual_time) {
-    virtual_.schedule({when, EventKind::server_aggregate, -1, static_cast<std::int64_t>(window)});
-  } else {
-    parts_.executor->cancel(deadline_);
-    deadline_ = parts_.executor->after(std::max<Tick>(0, when - now()),
-                                       [this, window] { coordinator_.on_deadline(now(), window); });
+namespace {
+
+// The place of a moment in the order of one tick.
+Event event_of(Moment what, Tick when, WindowId window) {
+  const auto number = static_cast<std::int64_t>(window);
+  switch (what) {
+    case Moment::look: return {when, EventKind::server_aggregate, -1, number};
+    case Moment::evaluation: return {when, EventKind::server_evaluate, -1, 0};
+    case Moment::end: return {when, EventKind::server_evaluate, -1, 1};
+    case Moment::availability: return {when, EventKind::client_available, -1, number};
+    case Moment::starts: return {when, EventKind::client_start, -1, number};
   }
+  return {};
+}
+
+Moment moment_of(const Event& event) {
+  switch (event.kind) {
+    case EventKind::client_finish: break;
+    case EventKind::server_aggregate: return Moment::look;
+    case EventKind::server_evaluate: return event.task == 0 ? Moment::evaluation : Moment::end;
+    case EventKind::client_available: return Moment::availability;
+    case EventKind::client_start: return Moment::starts;
+  }
+  FEDLOOM_CHECK(false, "a task's end is no moment");
+  return Moment::look;
+}
+
+}  // namespace
+
+void Driver::call(Moment what, Tick when, WindowId window) {
+  if (parts_.virtual_time) return virtual_.schedule(event_of(what, when, window));
+  const auto run = [this, what, window] { coordinator_.on_moment(now(), what, window); };
+  if (what == Moment::starts) return parts_.executor->post(run);
+  const TimerId timer = parts_.executor->after(std::max<Tick>(0, when - now()), run);
+  if (what == Moment::look) parts_.executor->cancel(std::exchange(look_, timer));
 }
 
 void Driver::on_event(const Event& event) {
-  if (event.kind == EventKind::server_aggregate) {
-    coordinator_.on_deadline(event.tick, static_cast<WindowId>(event.task));
-    return;
-  }
+  if (event.kind != EventKind::client_finish)
+    return coordinator_.on_moment(event.tick, moment_of(event), static_cast<WindowId>(event.task));
   const TaskId id{static_cast<ClientId>(event.client), static_cast<std::uint32_t>(event.task)};
+  if (const Reason lost = endings_.at(id).lost; lost != Reason::none)
+    return coordinator_.on_lost(event.tick, id, lost);
   pump([&] { return fleet_.ready(id); });
-  finish_.erase(id);
-  note_failure(fleet_.update(id));
-  coordinator_.on_finished(event.tick, fleet_.update(id));
+  deliver(id);
 }
 
 void Driver::note_failure(const Update& update) {
@@ -180,7 +250,7 @@ void Driver::forget_states(FederationState& state, const std::vector<TaskId>& su
 }
 
 void Driver::boundary(FederationState& state, const std::vector<TaskId>& superseded) {
-  parts_.executor->cancel(std::exchange(deadline_, 0));  // the window is closed
+  parts_.executor->cancel(std::exchange(look_, 0));  // the window is closed
   forget_states(state, superseded);
   const ChannelStats stats = parts_.channel->stats();
   const auto [own, all] = parts_.memory();

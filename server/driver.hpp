@@ -15,6 +15,7 @@
 #include "core/simulated_executor.hpp"
 #include "server/checkpoint.hpp"
 #include "server/coordinator.hpp"
+#include "server/devices/one_tick.hpp"
 #include "server/fleet.hpp"
 #include "transport/asio_executor.hpp"
 
@@ -36,6 +37,9 @@ struct DriverParts {
   std::uint64_t peers_to_wait_for = 1;  // before the first window opens
 
   bool virtual_time = true;
+  /// What tasks take in virtual time, and in real time how long a worker's answer is held back so that it comes
+  /// when the device would have sent it. Nothing: one tick, and as it comes.
+  std::shared_ptr<const Devices> devices;
   Channel* channel = nullptr;
   AsioExecutor* executor = nullptr;
   std::function<std::optional<EvaluationResult>(std::span<const float>, const std::string& split)> evaluate;
@@ -74,12 +78,13 @@ class Driver final : private FederationPort {
 
  private:
   void publish(const Shared& shared) override { fleet_.publish(shared); }
-  void start(const Task& task) override;
+  void retire(Version version) override { fleet_.retire(version); }
+  void start(const LiveTask& live) override;
   void open_sum(PhaseSum sum) override { fleet_.open_sum(std::move(sum)); }
   void accept(const Fold::Term& term) override { fleet_.accept(term); }
   PhaseSum close_sum() override { return fleet_.close_sum(); }
   void end(TaskId task, Verdict verdict, Reason reason) override;
-  void set_deadline(WindowId window, Tick when) override;
+  void call(Moment what, Tick when, WindowId window) override;
   std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split) override {
     return parts_.evaluate(model, split);
   }
@@ -92,14 +97,20 @@ class Driver final : private FederationPort {
   void boundary(FederationState& state, const std::vector<TaskId>& superseded) override;
   void forget_states(FederationState& state, const std::vector<TaskId>& superseded);
 
+  Population make_population();
   Fleet::Listener make_listener();
   Tick now() const { return parts_.virtual_time ? virtual_.now() : resumed_at_ + parts_.executor->now(); }
+  void run_virtually();
+  void schedule(const LiveTask& live, const Course& course);
+  void start_slowly(const LiveTask& live, const Course& course);
+  void deliver(TaskId task);
   void pump(const std::function<bool()>& done);
   void check_interrupt();
   void on_event(const Event& event);
   void note_failure(const Update& update);
 
   DriverParts parts_;
+  OneTickDevices one_tick_;
   Population population_;
   Tick resumed_at_;                 // real time goes on where a checkpoint left it
   std::uint64_t trainings_before_;  // by earlier processes of a resumed run
@@ -107,9 +118,16 @@ class Driver final : private FederationPort {
   Fleet fleet_;
   Coordinator coordinator_;
   bool begun_ = false;
-  std::optional<Tick> stopping_;   // since when nothing has completed, once somebody wants to stop
-  TimerId deadline_ = 0;           // of the open window, in real time
-  std::map<TaskId, Tick> finish_;  // virtual time: when each live task ends
+  std::optional<Tick> stopping_;  // since when nothing has completed, once somebody wants to stop
+  TimerId look_ = 0;              // at the open window, in real time
+  // When each live task ends where devices say so: an event in virtual time, a timer in real time.
+  struct Ending {
+    Tick tick = 0;
+    Reason lost = Reason::none;
+    TimerId timer = 0;
+  };
+  std::map<TaskId, Ending> endings_;
+  std::set<TaskId> due_;     // emulated devices that have finished before their worker
   std::set<TaskId> unsaved_;       // kept states that count and that no checkpoint names
   // Kept states of checkpoints that newer ones replaced, one list for each interval between checkpoints.
   std::deque<std::vector<TaskId>> superseded_ = std::deque<std::vector<TaskId>>(1);

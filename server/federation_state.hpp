@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "algorithms/strategy.hpp"
+#include "core/messages.hpp"
 #include "server/population.hpp"
 
 namespace fedloom {
@@ -27,6 +29,21 @@ struct FederationTotals {
   }
 };
 
+/// A task that has been given out and has not ended. After a resume it is given out again as it was.
+struct LiveTask {
+  Task task;
+  Tick started = 0;
+  Work work;
+  std::uint64_t examples = 0;  // registered when it was started: a client may register anew meanwhile
+  bool straggler = false;
+};
+
+/// The shared vectors of a version that tasks in flight start from, or that is the current one.
+struct LiveVersion {
+  std::vector<Payload> shared;
+  std::uint64_t uses = 0;  // tasks that start from it and have not ended, or wait to be summed
+};
+
 struct FederationState {
   ServerState server;
   ClientRecords records;
@@ -34,6 +51,9 @@ struct FederationState {
   Tick now = 0;
   FederationTotals totals;
   bool ended = false;
+  std::map<TaskId, LiveTask> live;
+  std::map<Version, LiveVersion> versions;
+  Tick next_evaluation = 0;  // where evaluation goes by time
   /// Kept client states that this boundary does not need and an older checkpoint may: the driver's, to be
   /// forgotten when those are gone.
   std::vector<TaskId> superseded;

@@ -176,16 +176,12 @@ void Fleet::remove_peer(PeerId id, const std::string& why) {
     tracked.redo = tracked.redo || tracked.update.has_value();
     if (!options_.deployed) {
       tracked.update.reset();
-      queue_.push_back(task);
+      enqueue(tracked);
       listener_.on_event(TaskRetried{task, why});
     } else if (!tracked.update) {
       wait_for_client(tracked);
     }
   }
-  // Lowest task first, whoever held it: the order in which the coordinator will ask for them.
-  std::sort(queue_.begin(), queue_.end(), [this](const TaskId& a, const TaskId& b) {
-    return std::pair(tasks_.at(a).task.window, a) < std::pair(tasks_.at(b).task.window, b);
-  });
   dispatch();
 }
 
@@ -197,21 +193,27 @@ void Fleet::dismiss(const std::string& reason, bool failed) {
 // ---- tasks ----
 
 void Fleet::publish(const Shared& shared) {
-  auto& versions = shared_[shared.payload.name];
-  versions.erase(versions.begin(), versions.lower_bound(shared.oldest_live));
-  versions[shared.version] = shared;
-  for (auto& [id, peer] : peers_)
-    std::erase_if(peer.has, [&](const auto& entry) {
-      return entry.first == shared.payload.name && entry.second < shared.oldest_live;
-    });
+  Shared& kept = shared_[shared.payload.name][shared.version];
+  kept = shared;
+  // A client has one task at a time: with a version come, it needs none before. Workers are told which go.
+  kept.oldest_live = options_.deployed ? shared.version : 0;
 }
 
-void Fleet::start(const Task& task) {
+void Fleet::retire(Version version) {
+  for (auto& [name, versions] : shared_) versions.erase(version);
+  for (auto& [id, peer] : peers_) {
+    const auto gone = std::erase_if(peer.has, [&](const auto& entry) { return entry.second == version; });
+    if (gone > 0 && !options_.deployed) verdicts_for(id).retired.push_back(version);
+  }
+}
+
+void Fleet::start(const Task& task, Tick due) {
   Tracked& tracked = tasks_[task.id];
   tracked = {};
   tracked.task = task;
+  tracked.due = due;
   if (!options_.deployed) {
-    queue_.push_back(task.id);
+    enqueue(tracked);
     dispatch();
   } else if (const auto peer = clients_.find(task.id.client); peer != clients_.end()) {
     assign(peer->second, tracked);
@@ -230,6 +232,10 @@ void Fleet::wait_for_client(Tracked& tracked) {
   });
 }
 
+void Fleet::enqueue(const Tracked& tracked) {
+  queue_.emplace(tracked.due, tracked.task.window, tracked.task.id);
+}
+
 void Fleet::dispatch() {
   // Each worker gets as many tasks as it has threads and as many again, so that it never waits for us.
   while (!queue_.empty()) {
@@ -243,9 +249,8 @@ void Fleet::dispatch() {
       }
     }
     if (best == kNoPeer) return;
-    const TaskId next = queue_.front();
-    queue_.pop_front();
-    if (const auto it = tasks_.find(next); it != tasks_.end()) assign(best, it->second);
+    const TaskId next = std::get<TaskId>(queue_.extract(queue_.begin()).value());
+    assign(best, tasks_.at(next));
   }
 }
 
@@ -329,17 +334,18 @@ void Fleet::end(TaskId task, Verdict verdict, Reason reason) {
       if (holder.running > 0) --holder.running;
     }
     holder.tasks.erase(task);
-    tell(*peer, {task, verdict, reason});
+    verdicts_for(*peer).entries.push_back({task, verdict, reason});
   } else {
-    std::erase(queue_, task);
+    queue_.erase({it->second.due, it->second.task.window, task});
   }
+  summing_.erase(task);
   tasks_.erase(it);
 }
 
 // A worker hears of a whole window's tasks in one message.
-void Fleet::tell(PeerId peer, const Verdicts::Entry& entry) {
+Verdicts& Fleet::verdicts_for(PeerId peer) {
   if (verdicts_.empty()) executor_.post([this] { send_verdicts(); });
-  verdicts_[peer].entries.push_back(entry);
+  return verdicts_[peer];
 }
 
 void Fleet::send_verdicts() {
@@ -349,10 +355,10 @@ void Fleet::send_verdicts() {
 
 void Fleet::forget(const std::vector<TaskId>& states) {
   if (states.empty() || peers_.empty()) return;
-  if (!options_.deployed) return send(peers_.begin()->first, Verdicts{{}, states});
+  if (!options_.deployed) return send(peers_.begin()->first, Verdicts{{}, states, {}});
   for (const TaskId& state : states)
     if (const auto peer = clients_.find(state.client); peer != clients_.end())
-      send(peer->second, Verdicts{{}, {state}});
+      send(peer->second, Verdicts{{}, {state}, {}});
 }
 
 // ---- messages ----

@@ -4,19 +4,19 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "algorithms/strategy.hpp"
 #include "core/events.hpp"
 #include "core/messages.hpp"
-#include "server/coordinator.hpp"
+#include "server/federation_port.hpp"
 #include "transport/channel.hpp"
 
 namespace fedloom {
@@ -49,7 +49,10 @@ class Fleet {
         Listener listener);
 
   void publish(const Shared& shared);
-  void start(const Task& task);
+  /// No task needs anything of this version any more.
+  void retire(Version version);
+  /// Workers are given the task that is due first before others.
+  void start(const Task& task, Tick due = 0);
   /// Whether the task's update is known (its floats may be at a worker).
   bool ready(TaskId task) const;
   /// The update of a ready task.
@@ -88,11 +91,11 @@ class Fleet {
   };
   struct Tracked {
     Task task;
+    Tick due = 0;
     std::optional<PeerId> peer;
     std::optional<Update> update;
     bool here = false;      // the update's floats are here
     bool redo = false;      // was ready once; its holder died
-    bool accepted = false;  // waits to be summed
     std::uint64_t weight = 0;
     bool folded = false;
     TimerId patience = 0;
@@ -114,13 +117,15 @@ class Fleet {
   void remove_peer(PeerId id, const std::string& why);
   void dispatch();
   void assign(PeerId id, Tracked& tracked);
+  void enqueue(const Tracked& tracked);
   void wait_for_client(Tracked& tracked);
   void send_shared(PeerId id, const std::string& name, Version version);
-  void tell(PeerId peer, const Verdicts::Entry& entry);
+  Verdicts& verdicts_for(PeerId peer);
   void send_verdicts();
   void fold_here(std::size_t at_least);
   void fold_at_workers(bool close);
   bool sum_complete() const;
+  std::map<PeerId, std::vector<Fold::Term>> held_terms() const;
   void refuse(PeerId peer, Reason reason, const std::string& text);
   void log_refusal(PeerId peer, Reason reason, const std::string& text);
   void drop(PeerId peer, Reason reason);
@@ -140,7 +145,8 @@ class Fleet {
   std::map<ClientId, std::uint64_t> client_examples_;
   std::map<std::string, std::map<Version, Shared>, std::less<>> shared_;
   std::map<TaskId, Tracked> tasks_;
-  std::deque<TaskId> queue_;  // to be given to workers, in order
+  std::set<TaskId> summing_;  // accepted and not in the sum yet
+  std::set<std::tuple<Tick, WindowId, TaskId>> queue_;  // to be given to workers, in the order in which they are due
   PhaseSum sum_;
   std::uint64_t fold_number_ = 0;
   std::size_t held_ = 0;  // accepted since workers were last told to add up

@@ -24,8 +24,8 @@ void Fleet::open_sum(PhaseSum sum) { sum_ = std::move(sum); }
 
 void Fleet::accept(const Fold::Term& term) {
   Tracked& tracked = tasks_.at(term.id);
-  tracked.accepted = true;
   tracked.weight = term.weight;
+  summing_.insert(term.id);
   if (strategy_.traits().keeps_updates) return;
   if (tracked.here)
     fold_here(kFoldBatch);
@@ -36,8 +36,8 @@ void Fleet::accept(const Fold::Term& term) {
 void Fleet::fold_here(std::size_t at_least) {
   std::vector<Contribution> contributions;
   std::vector<Tracked*> batch;
-  for (auto& [id, tracked] : tasks_)
-    if (tracked.accepted && tracked.here && !tracked.folded) {
+  for (const TaskId& id : summing_)
+    if (Tracked& tracked = tasks_.at(id); tracked.here) {
       contributions.push_back({&*tracked.update, tracked.weight});
       batch.push_back(&tracked);
     }
@@ -50,25 +50,33 @@ void Fleet::fold_here(std::size_t at_least) {
   for (Tracked* tracked : batch) {
     tracked->folded = true;
     tracked->update->slots.clear();
+    summing_.erase(tracked->task.id);
   }
+}
+
+// What workers hold for the sum and have not been told to add.
+std::map<PeerId, std::vector<Fold::Term>> Fleet::held_terms() const {
+  std::set<TaskId> told;
+  for (const auto& [number, fold] : folds_) told.insert(fold.tasks.begin(), fold.tasks.end());
+  std::map<PeerId, std::vector<Fold::Term>> terms;
+  for (const TaskId& id : summing_) {
+    const Tracked& tracked = tasks_.at(id);
+    if (!tracked.here && tracked.update && tracked.peer && !told.contains(id))
+      terms[*tracked.peer].push_back({id, tracked.weight});
+  }
+  return terms;
 }
 
 // Each worker adds what it holds to one sum of its own, now and then, so that its memory does not grow with
 // the cohort. `close`: it sends the sum, which is then full.
 void Fleet::fold_at_workers(bool close) {
-  std::map<PeerId, std::vector<Fold::Term>> terms;
-  std::set<TaskId> told;
+  std::map<PeerId, std::vector<Fold::Term>> terms = held_terms();
   std::map<PeerId, std::uint64_t> open;
   for (const auto& [number, fold] : folds_) {
-    told.insert(fold.tasks.begin(), fold.tasks.end());
     if (fold.asked) continue;
     open[fold.peer] = number;
     if (close) terms[fold.peer];
   }
-  for (auto& [id, tracked] : tasks_)
-    if (tracked.accepted && !tracked.here && !tracked.folded && tracked.update && tracked.peer &&
-        !told.contains(id))
-      terms[*tracked.peer].push_back({id, tracked.weight});
   for (auto& [peer, list] : terms) {
     Fold fold;
     const auto known = open.find(peer);
@@ -103,31 +111,30 @@ void Fleet::on_partial(PeerId peer, const PartialSum& partial) {
   }
   index = 0;
   for (auto& [name, slot] : sum_.slots) slot.sum.merge(partial.units[index++].as<std::int64_t>());
-  for (const TaskId& task : it->second.tasks) tasks_.at(task).folded = true;
+  for (const TaskId& task : it->second.tasks) {
+    tasks_.at(task).folded = true;
+    summing_.erase(task);
+  }
   folds_.erase(it);
 }
 
-bool Fleet::sum_complete() const {
-  return std::all_of(tasks_.begin(), tasks_.end(),
-                     [](const auto& entry) { return !entry.second.accepted || entry.second.folded; });
-}
+bool Fleet::sum_complete() const { return summing_.empty(); }
 
 PhaseSum Fleet::close_sum() {
   if (strategy_.traits().keeps_updates) {
     const auto all_here = [this] {
-      return std::all_of(tasks_.begin(), tasks_.end(),
-                         [](const auto& entry) { return !entry.second.accepted || entry.second.here; });
+      return std::all_of(summing_.begin(), summing_.end(), [this](const TaskId& id) { return tasks_.at(id).here; });
     };
     std::map<PeerId, Collect> requests;
-    for (const auto& [id, tracked] : tasks_)
-      if (tracked.accepted && !tracked.here && tracked.peer) requests[*tracked.peer].tasks.push_back(id);
+    for (const TaskId& id : summing_)
+      if (const Tracked& tracked = tasks_.at(id); !tracked.here && tracked.peer)
+        requests[*tracked.peer].tasks.push_back(id);
     for (const auto& [peer, collect] : requests) channel_.send(peer, encode(collect));
     pump_(all_here);
-    for (auto& [id, tracked] : tasks_)
-      if (tracked.accepted) {
-        sum_.updates.push_back(*tracked.update);
-        tracked.folded = true;
-      }
+    for (const TaskId& id : std::exchange(summing_, {})) {
+      sum_.updates.push_back(*tasks_.at(id).update);
+      tasks_.at(id).folded = true;
+    }
     return std::move(sum_);
   }
   fold_here(1);
@@ -135,17 +142,7 @@ PhaseSum Fleet::close_sum() {
   while (!sum_complete()) {
     fold_at_workers(true);
     const std::size_t asked = folds_.size();
-    pump_([this, asked] {
-      return sum_complete() || folds_.size() != asked ||
-             std::any_of(tasks_.begin(), tasks_.end(), [this](const auto& entry) {
-               const Tracked& t = entry.second;
-               return t.accepted && !t.folded && t.update && t.peer &&
-                      std::none_of(folds_.begin(), folds_.end(), [&](const auto& fold) {
-                        return std::find(fold.second.tasks.begin(), fold.second.tasks.end(), entry.first) !=
-                               fold.second.tasks.end();
-                      });
-             });
-    });
+    pump_([this, asked] { return sum_complete() || folds_.size() != asked || !held_terms().empty(); });
   }
   return std::move(sum_);
 }

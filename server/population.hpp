@@ -5,22 +5,39 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
+#include <vector>
 
 #include "core/ids.hpp"
+#include "server/devices/devices.hpp"
 
 namespace fedloom {
+
+/// How long a task took in real time, from its start until its update was here, and its local steps.
+struct ObservedTask {
+  Tick duration = 1;
+  std::uint64_t steps = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(duration, steps);
+  }
+  bool operator==(const ObservedTask&) const = default;
+};
 
 /// What the server remembers of a client it has used. Part of the checkpoint.
 struct ClientRecord {
   std::uint32_t tasks = 0;         // tasks ever given; the next one has number tasks + 1
   std::uint32_t kept_version = 0;  // task number whose state proposal was accepted last; 0 = none
   Version held_model = kNoModel;   // version of the model the client has, were it deployed
+  std::vector<ObservedTask> observed;  // the latest kRemembered; of real time only
 
   static constexpr Version kNoModel = ~Version{0};
+  static constexpr std::size_t kRemembered = 16;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(tasks, kept_version, held_model);
+    archive(tasks, kept_version, held_model, observed);
   }
 };
 
@@ -29,7 +46,11 @@ struct Population {
   std::uint64_t clients = 0;
   std::function<std::uint64_t(ClientId)> examples;
   /// Whether a client could start now; empty means always.
-  std::function<bool(ClientId)> available;
+  std::function<bool(ClientId, Tick now)> available;
+  /// The first tick >= now at which it could, when that is known; empty where availability is heard of.
+  std::function<std::optional<Tick>(ClientId, Tick now)> next_available;
+  /// What tasks take; nothing where time is real and durations are observed.
+  const Devices* devices = nullptr;
 };
 
 using ClientRecords = std::map<ClientId, ClientRecord>;

@@ -174,7 +174,7 @@ void fill(const Message& message, PartialSum& v) {
 
 void fill(const Message& message, Verdicts& v) {
   expect_no_blobs(message);
-  unpack(message, v.entries, v.forget);
+  unpack(message, v.entries, v.forget, v.retired);
   for (const Verdicts::Entry& entry : v.entries) {
     expect_known(entry.verdict, Verdict::cancelled);
     expect_known(entry.reason, Reason::limit);
@@ -284,7 +284,7 @@ Message encode(const PartialSum& v) {
   return message;
 }
 
-Message encode(const Verdicts& v) { return pack(MessageType::verdicts, v.entries, v.forget); }
+Message encode(const Verdicts& v) { return pack(MessageType::verdicts, v.entries, v.forget, v.retired); }
 Message encode(const Collect& v) { return pack(MessageType::collect, v.tasks); }
 Message encode(const EvaluateClients& v) { return pack(MessageType::evaluate_clients, v.version, v.clients); }
 Message encode(const ClientEvaluations& v) {

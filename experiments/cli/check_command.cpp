@@ -80,12 +80,13 @@ void print_estimates(const ExperimentConfig& config, const Components& parts, st
   fmt::print("\n# estimates\n");
   fmt::print("#   model              {} parameters, {} exchanged, {:.1f} MFLOP forward per example\n",
              layout.size(), exchanged, parts.model->forward_flops() / 1e6);
-  fmt::print("#   federation         {} clients, at most {} per round\n", clients, cohort);
+  fmt::print("#   federation         {} clients, at most {} at a time\n", clients, cohort);
   fmt::print("#   per client         {} down, {} up per round\n", bytes_text(static_cast<double>(down)),
              bytes_text(static_cast<double>(up)));
-  fmt::print("#   whole run          {} down, {} up\n",
-             bytes_text(static_cast<double>(down * cohort * config.rounds)),
-             bytes_text(static_cast<double>(up * cohort * config.rounds)));
+  if (config.rounds > 0 && !parts.pacer->overlaps())
+    fmt::print("#   whole run          {} down, {} up\n",
+               bytes_text(static_cast<double>(down * cohort * config.rounds)),
+               bytes_text(static_cast<double>(up * cohort * config.rounds)));
   print_devices(config, parts, {down, up});
   // Server: model, the copy that is sent, sums of twice its size; worker: model, start, gradient, momentum
   // and the updates it holds.
@@ -121,7 +122,7 @@ void add_check_command(CLI::App& app, Action& action) {
       const DataHolder server = server_holder(config, false);
       // Whichever process hosts the clients, then what the server's holds if it is another.
       const Components parts =
-          build_components(config, data_dir, 1.0, server.needs_all() ? server : worker_holder(config));
+          build_components(config, data_dir, ticks_per_second(config, false), server.needs_all() ? server : worker_holder(config));
       const std::size_t server_data =
           server.needs_all()
               ? parts.data->memory_bytes()

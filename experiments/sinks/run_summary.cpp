@@ -31,6 +31,8 @@ void visit_fields(Summary& s, Visitor&& field) {
   field("best_round", s.best_round);
   field("target_accuracy", s.target_accuracy);
   field("rounds_to_target", s.rounds_to_target);
+  field("simulated_seconds", s.simulated_seconds);
+  field("seconds_to_target", s.seconds_to_target);
   field("model_hash", s.model_hash);
   field("events_hash", s.events_hash);
   field("clients_accepted", s.clients_accepted);
@@ -108,6 +110,7 @@ void SummarySink::on(const FederationEvent& event) {
     summary_.model = started->model;
     summary_.data = started->data;
     summary_.seed = started->seed;
+    ticks_per_second_ = started->ticks_per_second;
   } else if (const auto* closed = std::get_if<WindowClosed>(&event)) {
     summary_.rounds = closed->window;
     summary_.clients_accepted += closed->accepted;
@@ -121,15 +124,23 @@ void SummarySink::on(const FederationEvent& event) {
     summary_.bytes_down += clients->bytes_down;
   } else if (const auto* ended = std::get_if<RunEnded>(&event)) {
     summary_.rounds = ended->windows;
+    summary_.simulated_seconds = seconds(ended->tick);
     summary_.reason = ended->reason;
     summary_.model_hash = ended->model_hash;
   }
 }
 
+std::optional<double> SummarySink::seconds(Tick tick) const {
+  if (ticks_per_second_ <= 1.0) return std::nullopt;
+  return static_cast<double>(tick) / ticks_per_second_;
+}
+
 void SummarySink::evaluated(const Evaluated& event) {
   if (event.split == target_split_ && summary_.target_accuracy && !summary_.rounds_to_target &&
-      event.accuracy >= *summary_.target_accuracy)
+      event.accuracy >= *summary_.target_accuracy) {
     summary_.rounds_to_target = event.window;
+    summary_.seconds_to_target = seconds(event.tick);
+  }
   if (event.split == "validation") summary_.final_validation_accuracy = event.accuracy;
   if (event.split != "test") return;
   summary_.final_test_accuracy = event.accuracy;

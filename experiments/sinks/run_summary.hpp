@@ -28,6 +28,8 @@ struct RunSummary {
   std::optional<std::uint64_t> best_round;  // the first that reached best_test_accuracy
   std::optional<double> target_accuracy;
   std::optional<std::uint64_t> rounds_to_target;  // absent: not reached, or no target
+  std::optional<double> simulated_seconds;        // of the federation's time; absent where ticks are no time
+  std::optional<double> seconds_to_target;        // of the same
   std::string model_hash;                         // SHA-256 over the float bits, hex
   std::string events_hash;                        // SHA-256 over events.jsonl, hex
   std::uint64_t clients_accepted = 0;
@@ -70,9 +72,11 @@ class SummarySink final : public Sink {
 
  private:
   void evaluated(const Evaluated& event);
+  std::optional<double> seconds(Tick tick) const;
 
   std::string target_split_;
   MachineTotals earlier_;
+  double ticks_per_second_ = 1.0;
   RunSummary summary_;
 };
 

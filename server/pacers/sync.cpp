@@ -1,7 +1,7 @@
 // Synchronous rounds, as in FedAvg: a cohort starts together and the round closes when all of its goal is
 // in. Over-selection starts more than the goal and takes the first (Bonawitz et al., "Towards Federated
 // Learning at Scale", MLSys 2019); a deadline closes with whoever is in, if they are enough (the window
-// rule of xaynet: a count and a time), or else as soon as enough are.
+// rule of xaynet: a count and a time, each with a minimum), or else as soon as enough are.
 #include <algorithm>
 #include <cmath>
 
@@ -17,6 +17,7 @@ struct SyncConfig {
   double over_selection = 0.0;
   Duration deadline;
   std::int64_t min_clients = 1;
+  Duration min_time;
   std::string weights = "examples";
   template <class Visitor>
   void visit(Visitor& v) {
@@ -31,6 +32,8 @@ struct SyncConfig {
     v("deadline", deadline, "close the round after this time with whoever is in; 0s waits for all",
       at_least(0));
     v("min_clients", min_clients, "the fewest updates a deadline may close with", at_least(1));
+    v("min_time", min_time, "keep the round open at least so long, for more than the goal where more started",
+      at_least(0));
     v("weights", weights, "how updates weigh", one_of({"examples", "uniform"}));
   }
 };
@@ -50,33 +53,46 @@ class SyncPacer : public Pacer {
     return std::min(population, static_cast<std::uint64_t>(wanted));
   }
 
-  bool close(const WindowView& window) const override {
+  bool full(const WindowView& window) const override {
     // A sampler that starts more than it was asked for (`all`) wants every one of them.
     const bool as_asked = window.started <= largest_cohort(window.population);
-    return window.live == 0 || (as_asked && window.accepted >= goal(window.population)) ||
-           (window.late && close_late(window));
+    return window.live == 0 || (as_asked && window.accepted >= goal(window.population));
   }
 
-  std::optional<Tick> deadline(const WindowView& window) const override {
-    if (config_.deadline.nanoseconds == 0) return std::nullopt;
-    const double ticks = config_.deadline.seconds() * scale_.ticks_per_second;
-    return window.opened + std::max<Tick>(1, std::llround(ticks));
+  bool close(const WindowView& window) const override {
+    const bool enough = window.accepted >= static_cast<std::uint64_t>(config_.min_clients);
+    return (full(window) && window.looked >= earliest(window)) || (late(window) && enough);
   }
 
-  bool close_late(const WindowView& window) const override {
-    return window.accepted >= static_cast<std::uint64_t>(config_.min_clients);
+  std::optional<Tick> next_look(const WindowView& window) const override {
+    if (window.looked < earliest(window)) return earliest(window);
+    if (config_.deadline.nanoseconds == 0 || late(window)) return std::nullopt;
+    return deadline(window);
   }
 
   Reason admit(const ContributionView& /*contribution*/) const override { return Reason::none; }
 
-  std::uint64_t weight(const ContributionView& contribution) const override {
+  std::uint64_t weight(const ContributionView& contribution, const ClientFacts& /*facts*/) const override {
     return config_.weights == "uniform" ? 1 : contribution.examples;
   }
 
-  std::optional<double> normaliser(const WindowView& /*window*/) const override { return std::nullopt; }
-  bool cancels_at_close() const override { return true; }
+  std::optional<double> normaliser(const WindowView& /*window*/, const ClientFacts& /*facts*/) const override {
+    return std::nullopt;
+  }
+  bool overlaps() const override { return false; }
 
  private:
+  Tick earliest(const WindowView& window) const {
+    return config_.min_time.nanoseconds == 0 ? window.opened
+                                             : window.opened + scale_.ticks(config_.min_time.seconds());
+  }
+  Tick deadline(const WindowView& window) const {
+    return std::max(earliest(window), window.opened + scale_.ticks(config_.deadline.seconds()));
+  }
+  bool late(const WindowView& window) const {
+    return config_.deadline.nanoseconds > 0 && window.looked >= deadline(window);
+  }
+
   std::uint64_t goal(std::uint64_t population) const {
     if (!config_.fraction) return std::min(population, static_cast<std::uint64_t>(config_.clients_per_round));
     // McMahan et al.: max(C * K, 1).

@@ -277,7 +277,7 @@ TEST(ClientHost, TheVerdictFreesWhatWasNotSummed) {
   world.share(0);
   for (const ClientId client : {3U, 4U}) world.say(world.task(client, 1, true));
   world.hear<Update>(2);
-  world.say(Verdicts{{{{3, 1}, Verdict::discarded, Reason::late}}, {}});
+  world.say(Verdicts{{{{3, 1}, Verdict::discarded, Reason::late}}, {}, {}});
   world.say(Collect{{{3, 1}, {4, 1}}});
   EXPECT_EQ(world.hear<Update>(3)[2].id, (TaskId{4, 1}));
   world.settle();
@@ -311,7 +311,7 @@ TEST(ClientHost, AVerdictDecidesTheProposedState) {
   world.hear<Update>(2);
   EXPECT_FALSE(world.local->store->load(0, 1).empty());
   world.say(
-      Verdicts{{{{0, 1}, Verdict::accepted, Reason::none}, {{1, 1}, Verdict::rejected, Reason::range}}, {}});
+      Verdicts{{{{0, 1}, Verdict::accepted, Reason::none}, {{1, 1}, Verdict::rejected, Reason::range}}, {}, {}});
   world.settle();
   EXPECT_FALSE(world.local->store->load(0, 1).empty());
   EXPECT_THROW(world.local->store->load(1, 1), UserError);
@@ -319,7 +319,7 @@ TEST(ClientHost, AVerdictDecidesTheProposedState) {
   next.kept_version = 1;
   world.say(next);
   EXPECT_EQ(world.hear<Update>(3)[2].reason, Reason::none);
-  world.say(Verdicts{{{{0, 2}, Verdict::accepted, Reason::none}}, {{0, 1}}});
+  world.say(Verdicts{{{{0, 2}, Verdict::accepted, Reason::none}}, {{0, 1}}, {}});
   world.settle();
   EXPECT_THROW(world.local->store->load(0, 1), UserError);
   EXPECT_FALSE(world.local->store->load(0, 2).empty());
@@ -333,7 +333,7 @@ TEST(ClientHost, ATaskCancelledWhileItTrainsLeavesNothingBehind) {
   world.share(0);
   world.gate.close();
   world.say(world.task(3, 1, true));
-  world.say(Verdicts{{{{3, 1}, Verdict::cancelled, Reason::surplus}}, {}});
+  world.say(Verdicts{{{{3, 1}, Verdict::cancelled, Reason::surplus}}, {}, {}});
   world.say(world.task(0, 1, true));
   world.train_after_reading();
   EXPECT_EQ(world.heard<Update>().size(), 1U);

@@ -13,6 +13,7 @@
 #include "experiments/wiring.hpp"
 #include "server/checkpoint.hpp"
 #include "server/coordinator.hpp"
+#include "server/devices/one_tick.hpp"
 #include "transport/codec.hpp"
 
 namespace fedloom {
@@ -71,11 +72,13 @@ class DirectFederation final : public FederationPort {
         parts_(build_components(config_, "", 1.0)),
         population_{parts_.data->clients(),
                     [this](ClientId client) { return std::uint64_t{parts_.data->example_count(client)}; },
-                    {}},
+                    {},
+                    {},
+                    &devices_},
         client_(text, std::move(store)),
         evaluator_(parts_.model, 1),
         order_(order),
-        coordinator_(coordinator_config(config_, parts_, false), *parts_.strategy, *parts_.pacer,
+        coordinator_(coordinator_config(config_, parts_, false, 1.0), *parts_.strategy, *parts_.pacer,
                      *parts_.sampler, population_, *this, from ? std::move(*from) : fresh_state()) {}
 
   void run() {
@@ -115,7 +118,8 @@ class DirectFederation final : public FederationPort {
   }
 
   void publish(const Shared& shared) override { client_.keep(through_the_wire(shared)); }
-  void start(const Task& task) override { tasks_.push_back(through_the_wire(task)); }
+  void retire(Version) override {}
+  void start(const LiveTask& live) override { tasks_.push_back(through_the_wire(live.task)); }
   void open_sum(PhaseSum sum) override { sum_ = std::move(sum); }
   void accept(const Fold::Term& term) override { terms_.push_back(term); }
   PhaseSum close_sum() override {
@@ -136,7 +140,7 @@ class DirectFederation final : public FederationPort {
     std::erase_if(tasks_, [&](const Task& waiting) { return waiting.id == task; });
     if (verdict != Verdict::accepted) client_.drop(task);
   }
-  void set_deadline(WindowId, Tick) override {}
+  void call(Moment, Tick, WindowId) override {}
   std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string&) override {
     return evaluator_.evaluate(model, parts_.data->test());
   }
@@ -156,6 +160,7 @@ class DirectFederation final : public FederationPort {
 
   ExperimentConfig config_;
   Components parts_;
+  OneTickDevices devices_;
   Population population_;
   ClientSide client_;
   Evaluator evaluator_;

@@ -19,6 +19,10 @@ struct Job {
   std::string algorithm = "fedavg";
   std::string settings = "{}";
   std::string pacer = "clients_per_round: 4";
+  std::string pacer_name = "sync";
+  std::shared_ptr<const Devices> devices = nullptr;
+  Tick duration = 0;
+  Tick evaluate_interval = 0;
   std::string sampler = "uniform";
   std::vector<std::size_t> sizes = {5, 1, 7, 0, 12, 3, 9, 2};
   std::size_t parameters = 5;
@@ -78,7 +82,7 @@ class SmallRun {
     Outcome outcome;
     EventLines sink(outcome.events);
     pacer_ = PacerRegistry::instance()
-                 .find("sync", "pacer")
+                 .find(job_.pacer_name, "pacer")
                  .make(ConfigNode::from_text(job_.pacer, "test.yaml"), TimeScale{1.0});
     sampler_ = SamplerRegistry::instance().find(job_.sampler, "sampler").make(ConfigNode());
     Driver driver(parts(sink, outcome));
@@ -113,6 +117,9 @@ class SmallRun {
     DriverParts parts;
     parts.config.strategy_name = job_.algorithm;
     parts.config.windows = job_.windows;
+    parts.config.duration = job_.duration;
+    parts.config.evaluate_interval = job_.evaluate_interval;
+    parts.devices = job_.devices;
     parts.config.recipe = job_.recipe;
     parts.config.stragglers = job_.stragglers;
     const Traits traits = local_->strategy->traits();

@@ -15,6 +15,7 @@
 #include "core/file.hpp"
 #include "core/random.hpp"
 #include "tests/transport/channel_world.hpp"
+#include "transport/codec.hpp"
 
 namespace fedloom::testing {
 namespace {
@@ -38,8 +39,8 @@ Checkpoint sample(std::int64_t size = 5, WindowId windows = 7) {
   state.totals.tasks = 70;
   state.totals.best_accuracy = 0.75;
   state.totals.windows_to_target = -1;
-  state.records[3] = {4, 2, 6};
-  state.records[1'000'000'000'000U] = {1, 0, ClientRecord::kNoModel};
+  state.records[3] = {4, 2, 6, {{12, 5}, {13, 5}}};
+  state.records[1'000'000'000'000U] = {1, 0, ClientRecord::kNoModel, {}};
   state.superseded = {{3, 1}, {4, 9}};
   state.server.version = 6;
   state.server.model = ParameterVector(layout_of(size));
@@ -47,6 +48,20 @@ Checkpoint sample(std::int64_t size = 5, WindowId windows = 7) {
   state.server.slots["momentum"] = Tensor{{2, 3}, FloatBuffer{1, 2, 3, 4, 5, 6}};
   state.server.slots["m/v"] = Tensor::scalar(-0.0F);
   state.server.scalars["clients"] = 100;
+  state.next_evaluation = 50;
+  LiveTask live;
+  live.task.id = {3, 4};
+  live.task.version = 4;
+  live.task.shared = {"model"};
+  live.task.recipe.learning_rate = 0.25;
+  live.task.extras = {Payload::from("mask", Tensor::vector(FloatBuffer{7, 8, 9}))};
+  live.started = 38;
+  live.work = {{3, 4}, 100, 2000, 3000};
+  live.examples = 11;
+  live.straggler = true;
+  state.live[live.task.id] = live;
+  state.versions[4] = {{Payload::from("model", Tensor::vector(FloatBuffer{1, 2, 3, 4, 5, 6, 7}))}, 1};
+  state.versions[6] = {{Payload::from("model", Tensor::vector(FloatBuffer{0, 0}))}, 0};  // the current one: not kept
   return checkpoint;
 }
 
@@ -77,6 +92,22 @@ TEST(Checkpoint, EverythingComesBack) {
   EXPECT_EQ(read.state.superseded, written.state.superseded);
   EXPECT_EQ(read.state.server.slots, written.state.server.slots);
   EXPECT_EQ(read.state.server.scalars, written.state.server.scalars);
+  EXPECT_EQ(read.state.next_evaluation, 50);
+  EXPECT_EQ(read.state.records.at(3).observed, written.state.records.at(3).observed);
+  ASSERT_EQ(read.state.live.size(), 1U);
+  const LiveTask& live = read.state.live.at({3, 4});
+  EXPECT_EQ(encode(live.task).head, encode(written.state.live.at({3, 4}).task).head);
+  EXPECT_EQ(live.task.extras.at(0).to_tensor(), Tensor::vector(FloatBuffer{7, 8, 9}));
+  EXPECT_EQ(live.started, 38);
+  EXPECT_EQ(live.work.task, (TaskId{3, 4}));
+  EXPECT_EQ(live.work.examples, 100U);
+  EXPECT_EQ(live.work.bytes_down, 2000U);
+  EXPECT_EQ(live.work.bytes_up, 3000U);
+  EXPECT_EQ(live.examples, 11U);
+  EXPECT_TRUE(live.straggler);
+  ASSERT_EQ(read.state.versions.size(), 1U);
+  EXPECT_EQ(read.state.versions.at(4).uses, 1U);
+  EXPECT_EQ(read.state.versions.at(4).shared.at(0).values()[6], 7.0F);
   EXPECT_TRUE(std::ranges::equal(read.state.server.model.values(), written.state.server.model.values()));
   EXPECT_EQ(checkpoint_to_bytes(read), bytes);
 }

@@ -78,10 +78,10 @@ class History {
         if (!ended.contains(event.task)) due.emplace(event.tick + duration(event.task), event.task);
       ASSERT_FALSE(due.empty()) << "nothing is running and the federation has not ended";
       const auto [tick, id] = *due.begin();
-      const auto& deadlines = federation_.port.deadlines;
+      const auto& deadlines = federation_.port.looks;
       if (!deadlines.empty() && deadlines.back().second < tick && seen_ < deadlines.size()) {
         seen_ = deadlines.size();
-        federation_.coordinator->on_deadline(deadlines.back().second, deadlines.back().first);
+        federation_.coordinator->on_moment(deadlines.back().second, Moment::look, deadlines.back().first);
         continue;
       }
       Random random(seed_, Stream::network, id.client, id.number);

@@ -144,24 +144,24 @@ TEST(Coordinator, DeadlineClosesWithEnoughAndWaitsOtherwise) {
   setup.pacer = "{clients_per_round: 3, deadline: 10s, min_clients: 2}";
   Federation federation(fedavg(), setup);
   federation.coordinator->begin(0);
-  ASSERT_EQ(federation.port.deadlines, (std::vector<std::pair<WindowId, Tick>>{{1, 10}}));
+  ASSERT_EQ(federation.port.looks, (std::vector<std::pair<WindowId, Tick>>{{1, 10}}));
   federation.finish(4, 0, 1.0F);
   federation.finish(6, 1, 3.0F);
-  federation.coordinator->on_deadline(10, 1);
+  federation.coordinator->on_moment(10, Moment::look, 1);
   ASSERT_EQ(federation.port.all<WindowClosed>().size(), 1U);
   EXPECT_EQ(federation.port.all<WindowClosed>()[0].cancelled, 1U);
   EXPECT_EQ(verdicts(federation.port).back(), (Ending{Verdict::cancelled, Reason::late}));
   EXPECT_NEAR(federation.parameter(), 2.0, 1e-6);
   // Second window: one client in at the deadline is too few; the window goes on until there are two.
-  EXPECT_EQ(federation.port.deadlines.back(), (std::pair<WindowId, Tick>{2, 20}));
+  EXPECT_EQ(federation.port.looks.back(), (std::pair<WindowId, Tick>{2, 20}));
   federation.finish(12, 0, 1.0F);
-  federation.coordinator->on_deadline(20, 2);
+  federation.coordinator->on_moment(20, Moment::look, 2);
   EXPECT_FALSE(federation.coordinator->ended());
   federation.finish(25, 1, 1.0F);
   EXPECT_TRUE(federation.coordinator->ended());
   EXPECT_EQ(verdicts(federation.port).back(), (Ending{Verdict::cancelled, Reason::late}));
   EXPECT_NEAR(federation.parameter(), 3.0, 1e-6);
-  federation.coordinator->on_deadline(30, 2);  // of a window long closed
+  federation.coordinator->on_moment(30, Moment::look, 2);  // of a window long closed
 }
 
 TEST(Coordinator, ADeadlineOfAnotherWindowIsIgnored) {
@@ -171,9 +171,9 @@ TEST(Coordinator, ADeadlineOfAnotherWindowIsIgnored) {
   Federation federation(fedavg(), setup);
   federation.coordinator->begin(0);
   federation.finish(1, 0, 1.0F);
-  federation.coordinator->on_deadline(10, 7);
+  federation.coordinator->on_moment(10, Moment::look, 7);
   EXPECT_FALSE(federation.coordinator->ended());
-  federation.coordinator->on_deadline(10, 1);
+  federation.coordinator->on_moment(10, Moment::look, 1);
   EXPECT_TRUE(federation.coordinator->ended());
 }
 

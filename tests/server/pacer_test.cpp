@@ -1,6 +1,7 @@
 // The synchronous pacer, question by question.
 #include <gtest/gtest.h>
 
+#include "server/client_facts.hpp"
 #include "tests/server/scripted_port.hpp"
 
 namespace fedloom::testing {
@@ -59,36 +60,56 @@ TEST(SyncPacer, WaitsForEverybodyASamplerStartedBeyondTheCount) {
 
 TEST(SyncPacer, DeadlineIsInTicksFromTheOpening) {
   WindowView window = view(10, 0, 0, 0);
-  window.opened = 100;
-  EXPECT_EQ(make_pacer("deadline: 0s")->deadline(window), std::nullopt);
-  EXPECT_EQ(make_pacer("deadline: 30s")->deadline(window), 130);
-  EXPECT_EQ(make_pacer("deadline: 1ms")->deadline(window), 101);  // at least one tick
-  EXPECT_EQ(make_pacer("deadline: 250ms", 1e9)->deadline(window), 100 + 250'000'000);
+  window.opened = window.looked = 100;
+  EXPECT_EQ(make_pacer("deadline: 0s")->next_look(window), std::nullopt);
+  EXPECT_EQ(make_pacer("deadline: 30s")->next_look(window), 130);
+  EXPECT_EQ(make_pacer("deadline: 1ms")->next_look(window), 101);  // at least one tick
+  EXPECT_EQ(make_pacer("deadline: 250ms", 1e9)->next_look(window), 100 + 250'000'000);
+  window.looked = 130;
+  EXPECT_EQ(make_pacer("deadline: 30s")->next_look(window), std::nullopt);
+}
+
+TEST(SyncPacer, StaysOpenForItsLeastTimeAndTakesMoreThanTheGoal) {
+  const auto pacer = make_pacer("{clients_per_round: 3, over_selection: 0.3, min_time: 10s, deadline: 30s}");
+  WindowView window = view(100, 4, 1, 3);
+  EXPECT_EQ(pacer->next_look(window), 10);
+  EXPECT_FALSE(pacer->close(window));
+  EXPECT_TRUE(pacer->full(window));
+  window.looked = 10;
+  EXPECT_TRUE(pacer->close(window));
+  EXPECT_EQ(pacer->next_look(window), 30);
+  EXPECT_FALSE(pacer->close(view(100, 4, 0, 4)));
 }
 
 TEST(SyncPacer, DeadlineNeedsTheFewestClients) {
   const auto pacer = make_pacer("{deadline: 1s, min_clients: 2}");
-  EXPECT_FALSE(pacer->close_late(view(10, 5, 4, 1)));
-  EXPECT_TRUE(pacer->close_late(view(10, 5, 3, 2)));
+  WindowView window = view(10, 5, 4, 1);
+  window.looked = 1;
+  EXPECT_FALSE(pacer->close(window));
+  window.accepted = 2;
+  EXPECT_TRUE(pacer->close(window));
 }
 
 TEST(SyncPacer, AfterAMissedDeadlineTheFewestClientsClose) {
   const auto pacer = make_pacer("{clients_per_round: 5, deadline: 1s, min_clients: 2}");
   WindowView window = view(10, 5, 4, 1);
-  window.late = true;
+  window.looked = 1;
   EXPECT_FALSE(pacer->close(window));
   window = view(10, 5, 3, 2);
   EXPECT_FALSE(pacer->close(window));
-  window.late = true;
+  window.looked = 1;
   EXPECT_TRUE(pacer->close(window));
 }
 
 TEST(SyncPacer, WeighsByExamplesOrUniformly) {
-  EXPECT_EQ(make_pacer("{}")->weight({.examples = 42}), 42U);
-  EXPECT_EQ(make_pacer("weights: uniform")->weight({.examples = 42}), 1U);
-  EXPECT_EQ(make_pacer("{}")->normaliser(view(10, 3, 0, 3)), std::nullopt);
+  const Population population{10, [](ClientId) { return std::uint64_t{42}; }, {}, {}, nullptr};
+  const ClientRecords records;
+  const ObservedFacts facts(population, records, [](ClientId) { return std::int64_t{1}; });
+  EXPECT_EQ(make_pacer("{}")->weight({.examples = 42}, facts), 42U);
+  EXPECT_EQ(make_pacer("weights: uniform")->weight({.examples = 42}, facts), 1U);
+  EXPECT_EQ(make_pacer("{}")->normaliser(view(10, 3, 0, 3), facts), std::nullopt);
   EXPECT_EQ(make_pacer("{}")->admit({.examples = 1, .staleness = 3}), Reason::none);
-  EXPECT_TRUE(make_pacer("{}")->cancels_at_close());
+  EXPECT_FALSE(make_pacer("{}")->overlaps());
 }
 
 TEST(SyncPacer, RefusesSettingsOutOfRange) {

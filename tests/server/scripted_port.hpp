@@ -7,7 +7,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "algorithms/algorithm.hpp"
@@ -30,8 +32,12 @@ class ScriptedPort : public FederationPort {
   std::vector<FederationEvent> events;
   std::vector<FederationState> boundaries;
   std::vector<std::vector<TaskId>> superseded;
-  std::vector<std::pair<WindowId, Tick>> deadlines;
+  std::vector<std::pair<WindowId, Tick>> looks;
+  std::set<std::tuple<Tick, Moment, WindowId>> calls;  // asked for and not made yet
+  std::vector<Version> retired;
+  std::vector<LiveTask> given;  // as started, with what they cost
   std::vector<PhaseSum> opened;
+  std::map<std::size_t, std::vector<Fold::Term>> sums;  // by closed windows before
   std::vector<std::pair<Version, std::vector<TaskId>>> client_evaluations;
   std::map<TaskId, Update> updates;  // what the test reported
   std::function<std::optional<EvaluationResult>(std::span<const float>, const std::string&)> quality =
@@ -40,14 +46,24 @@ class ScriptedPort : public FederationPort {
   std::function<void(std::vector<Fold::Term>&)> rearrange = [](std::vector<Fold::Term>&) {};
 
   void publish(const Shared& shared) override { published.push_back(shared); }
-  void start(const Task& task) override { started.push_back(task); }
+  void retire(Version version) override { retired.push_back(version); }
+  void start(const LiveTask& live) override {
+    started.push_back(live.task);
+    given.push_back(live);
+  }
   void open_sum(PhaseSum sum) override {
     opened.push_back(sum);
     sum_ = std::move(sum);
     terms_.clear();
   }
   void accept(const Fold::Term& term) override { terms_.push_back(term); }
+  /// Terms of the sum of the n-th closed window; none where nothing came.
+  std::vector<Fold::Term> terms_of(std::size_t window) const {
+    const auto it = sums.find(window);
+    return it == sums.end() ? std::vector<Fold::Term>() : it->second;
+  }
   PhaseSum close_sum() override {
+    sums[all<WindowClosed>().size()] = terms_;
     rearrange(terms_);
     for (const Fold::Term& term : terms_) {
       const Contribution contribution{&updates.at(term.id), term.weight};
@@ -56,7 +72,10 @@ class ScriptedPort : public FederationPort {
     return std::move(sum_);
   }
   void end(TaskId task, Verdict verdict, Reason reason) override { ends.push_back({task, verdict, reason}); }
-  void set_deadline(WindowId window, Tick when) override { deadlines.emplace_back(window, when); }
+  void call(Moment what, Tick when, WindowId window) override {
+    if (what == Moment::look) looks.emplace_back(window, when);
+    calls.emplace(when, what, window);
+  }
   std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split) override {
     return quality(model, split);
   }
@@ -104,9 +123,10 @@ inline Update make_update(TaskId id, std::uint64_t examples,
   return update;
 }
 
-inline std::unique_ptr<Pacer> make_pacer(const std::string& settings, double ticks_per_second = 1.0) {
+inline std::unique_ptr<Pacer> make_pacer(const std::string& settings, double ticks_per_second = 1.0,
+                                         const std::string& name = "sync") {
   return PacerRegistry::instance()
-      .find("sync", "pacer")
+      .find(name, "pacer")
       .make(ConfigNode::from_text(settings, "test.yaml"), TimeScale{ticks_per_second});
 }
 
@@ -119,12 +139,14 @@ inline Algorithm make_algorithm_of(const std::string& name, const std::string& s
 /// What a federation of the tests is made of; change it, then begin.
 struct FederationSetup {
   std::string pacer = "clients_per_round: 3";
+  std::string pacer_name = "sync";
   std::string sampler = "uniform";
   std::uint64_t clients = 10;
   std::size_t parameters = 2;
   CoordinatorConfig config;
   std::function<std::uint64_t(ClientId)> examples = [](ClientId client) { return 10 + client; };
   std::function<bool(ClientId)> available;
+  const Devices* devices = nullptr;
 };
 
 class Federation {
@@ -132,9 +154,11 @@ class Federation {
   Federation(const Strategy& strategy, const FederationSetup& setup,
              std::optional<FederationState> state = {})
       : port(strategy),
-        pacer_(make_pacer(setup.pacer)),
+        pacer_(make_pacer(setup.pacer, 1.0, setup.pacer_name)),
         sampler_(SamplerRegistry::instance().find(setup.sampler, "sampler").make(ConfigNode())),
-        population_{setup.clients, setup.examples, setup.available} {
+        population_{setup.clients, setup.examples, {}, {}, setup.devices} {
+    if (setup.available)
+      population_.available = [available = setup.available](ClientId client, Tick) { return available(client); };
     if (!state) {
       Layout::Builder builder;
       builder.add("w", {static_cast<std::int64_t>(setup.parameters)});

@@ -413,7 +413,7 @@ TEST(DeployedSize, OfTasksAndVerdictsIsWhatTheyCost) {
   const Task task = random_task_message(random);
   EXPECT_EQ(deployed_size(task), wire_size(encode(task), ChannelOptions{}));
   EXPECT_EQ(deployed_verdict_size(),
-            wire_size(encode(Verdicts{{{{1, 2}, Verdict::lost, Reason::limit}}, {}}), ChannelOptions{}));
+            wire_size(encode(Verdicts{{{{1, 2}, Verdict::lost, Reason::limit}}, {}, {}}), ChannelOptions{}));
 }
 
 TEST(DeployedSize, OfEvaluatingAClientIsWhatItCosts) {

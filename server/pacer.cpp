@@ -1,0 +1,21 @@
+// Numbers that pacers share: weights as integers, durations as ticks. The pacers are in pacers/.
+#include "server/pacer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.hpp"
+
+namespace fedloom {
+
+std::uint64_t weight_numerator(double value) {
+  FEDLOOM_CHECK(value >= 0.0 && value < 1048576.0, "a weight of {}", value);
+  if (value == 0.0) return 0;
+  return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(value * kWeightUnit)));
+}
+
+Tick TimeScale::ticks(double seconds) const {
+  return std::max<Tick>(1, std::llround(seconds * ticks_per_second));
+}
+
+}  // namespace fedloom

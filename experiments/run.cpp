@@ -247,6 +247,9 @@ DriverParts Session::driver_parts() {
   const std::uint64_t wanted = config_.deploy.wait_for > 0 ? config_.deploy.wait_for : parts.clients;
   parts.peers_to_wait_for = options_.deployed ? std::min(wanted, parts.clients) : 1;
   parts.virtual_time = !options_.deployed && config_.clock == "virtual";
+  // Of a deployed federation the devices are what they are.
+  if (config_.devices && !options_.deployed)
+    parts.devices = make_devices(*config_.devices, parts.clients, config_.seed, ticks_per_second());
   parts.channel = channel_.get();
   parts.executor = &executor_;
   parts.evaluate = [this](std::span<const float> model, const std::string& split) {

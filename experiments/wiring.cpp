@@ -61,7 +61,7 @@ void check_pacing(const ExperimentConfig& config, const Strategy& strategy, cons
 }  // namespace
 
 double ticks_per_second(const ExperimentConfig& config, bool deployed) {
-  return deployed || config.clock == "real" ? 1e9 : 1.0;
+  return deployed || config.clock == "real" || config.devices ? 1e9 : 1.0;
 }
 
 DataHolder server_holder(const ExperimentConfig& config, bool deployed) {

@@ -54,10 +54,7 @@ void print_devices(const ExperimentConfig& config, const Components& parts, cons
   std::vector<double> seconds;
   for (std::size_t i = 0; i < std::min(clients, kMost); ++i) {
     const std::size_t client = clients <= kMost ? i : i * (clients / kMost);
-    const auto passed =
-        config.train.steps > 0
-            ? static_cast<std::uint64_t>(config.train.steps * config.train.batch_size)
-            : static_cast<std::uint64_t>(config.train.epochs) * parts.data->example_count(client);
+    const std::uint64_t passed = base_recipe(config.train).examples_seen(parts.data->example_count(client));
     const Work work{{client, 1}, passed, bytes.down, bytes.up};
     seconds.push_back(static_cast<double>(devices->typical(work)) / kTicks);
   }

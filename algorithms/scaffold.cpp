@@ -34,7 +34,9 @@ class Scaffold : public Strategy {
  public:
   explicit Scaffold(const ScaffoldConfig& config) : config_(config) {}
 
-  Traits traits() const override { return {.keeps_client_state = true, .needs_plain_sgd = true, .sums_beside_delta = true}; }
+  Traits traits() const override {
+    return {.keeps_client_state = true, .needs_plain_sgd = true, .sums_beside_delta = true};
+  }
 
   void start(ServerState& state, const PopulationInfo& population) const override {
     const std::size_t size = exchanged(state.model.layout()).size();

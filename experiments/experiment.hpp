@@ -176,7 +176,8 @@ struct ExperimentConfig {
       "the run ends after this time of the federation; `rounds` left out is then 0. 0s: no limit",
       at_least(0));
     v("clock", clock,
-      "of `fedloom run`. virtual: time is simulated, and the same run is the same to the bit; real: tasks take as "
+      "of `fedloom run`. virtual: time is simulated, and the same run is the same to the bit; real: tasks "
+      "take as "
       "long as they take, or as `devices` say, and the server waits",
       one_of({"virtual", "real"}));
     v("data", data, "the data and how it is spread over clients");

@@ -123,10 +123,10 @@ std::optional<RunResult> Session::finished_before() {
                        summary.simulated_seconds.value_or(0.0) >= config_.duration.seconds();
   if (!at_rounds && !at_target && !at_time) return std::nullopt;
   if (!options_.quiet)
-    fmt::print(
-        stderr,
-        "{}: this run is finished ({} rounds, stopped by {}); for more, --resume with a larger rounds or duration\n",
-        folder_, summary.rounds, summary.reason);
+    fmt::print(stderr,
+               "{}: this run is finished ({} rounds, stopped by {}); for more, --resume with a larger rounds "
+               "or duration\n",
+               folder_, summary.rounds, summary.reason);
   return RunResult{summary, folder_, true};
 }
 

@@ -105,7 +105,11 @@ void restore_flight(const Flight& flight, TensorMap& tensors, FederationState& s
     if (!task || !state.versions.contains(task->version))
       throw user_error("{}: a task in flight does not parse; the file is damaged", source);
     LiveTask& live = state.live[task->id];
-    live = {*task, head.started, {task->id, head.seen, head.bytes_down, head.bytes_up}, head.examples, head.straggler};
+    live = {*task,
+            head.started,
+            {task->id, head.seen, head.bytes_down, head.bytes_up},
+            head.examples,
+            head.straggler};
     ++state.versions.at(task->version).uses;
   }
 }

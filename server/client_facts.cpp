@@ -108,7 +108,8 @@ double ObservedFacts::total_rate() const {
       rate += 1.0 / mean_duration(client);
       ++known;
     }
-  return rate + static_cast<double>(population_.clients - std::min(known, population_.clients)) / mean_of_all();
+  return rate +
+         static_cast<double>(population_.clients - std::min(known, population_.clients)) / mean_of_all();
 }
 
 std::optional<Tick> ObservedFacts::duration_of_steps(ClientId client, std::int64_t steps) const {
@@ -116,7 +117,8 @@ std::optional<Tick> ObservedFacts::duration_of_steps(ClientId client, std::int64
   if (tasks == nullptr) return std::nullopt;
   double per_step = 0.0;
   for (const ObservedTask& task : *tasks)
-    per_step += static_cast<double>(task.duration) / static_cast<double>(std::max<std::uint64_t>(1, task.steps));
+    per_step +=
+        static_cast<double>(task.duration) / static_cast<double>(std::max<std::uint64_t>(1, task.steps));
   per_step /= static_cast<double>(tasks->size());
   const std::int64_t wanted = steps > 0 ? steps : recipe_steps_(client);
   return std::max<Tick>(1, std::llround(per_step * static_cast<double>(wanted)));

@@ -1,5 +1,5 @@
-// What pacers may ask of the clients as a whole, from the one or the other source: device profiles, which are known
-// before anything has run, or the durations of tasks that have ended. Nothing here decides anything.
+// What pacers may ask of the clients as a whole, from the one or the other source: device profiles, which are
+// known before anything has run, or the durations of tasks that have ended. Nothing here decides anything.
 #pragma once
 
 #include <functional>

@@ -225,8 +225,9 @@ void Coordinator::rebase(PhaseSum& sum) const {
     FloatBuffer way(start.size());
     for (std::size_t i = 0; i < way.size(); ++i) way[i] = start[i] - current[i];
     if (static_cast<double>(check_values(way).largest) > phase_->slots.front().range)
-      throw user_error("round {}: the model has moved by more than {} since client {} started; lower the learning rates",
-                       open_window(), phase_->slots.front().range, id.client);
+      throw user_error(
+          "round {}: the model has moved by more than {} since client {} started; lower the learning rates",
+          open_window(), phase_->slots.front().range, id.client);
     const WeightedValues term{way.data(), accepted.weight};
     sum.slots.find("delta")->second.sum.add({&term, 1});
   }
@@ -245,8 +246,7 @@ void Coordinator::close_phase(Tick now) {
   const WindowView at_close = view();
   if (!pacer_.overlaps()) {
     const Reason reason = pacer_.full(at_close) ? Reason::surplus : Reason::late;
-    while (!state_.live.empty())
-      settle(now, state_.live.begin()->first, Verdict::cancelled, reason, nullptr);
+    while (!state_.live.empty()) settle(now, state_.live.begin()->first, Verdict::cancelled, reason, nullptr);
   }
   PhaseSum sum = sum_of_accepted();
   sum.accepted = accepted_.size();

@@ -41,8 +41,8 @@ struct CoordinatorConfig {
   std::string model_name;
   std::string data_name;
   std::uint64_t seed = 1;
-  std::uint64_t windows = 1;      // rounds; 0: no limit
-  Tick duration = 0;              // the run ends at this tick; 0: no limit
+  std::uint64_t windows = 1;  // rounds; 0: no limit
+  Tick duration = 0;          // the run ends at this tick; 0: no limit
   Recipe recipe;
   Schedule schedule;      // of the learning rate over windows
   double lr_decay = 1.0;  // and a factor beside it: window w has scheduled rate * lr_decay^(w-1)

@@ -1,5 +1,5 @@
-// Tasks, from their start to their verdict: who is asked, with which recipe and at which cost, what is made of the
-// answer. When windows open and close is coordinator.cpp.
+// Tasks, from their start to their verdict: who is asked, with which recipe and at which cost, what is made
+// of the answer. When windows open and close is coordinator.cpp.
 #include <algorithm>
 #include <cmath>
 

@@ -150,8 +150,8 @@ void Driver::deliver(TaskId task) {
 void Driver::end(TaskId task, Verdict verdict, Reason reason) {
   if (const auto it = endings_.find(task); it != endings_.end()) {
     if (parts_.virtual_time)
-      virtual_.cancel(Event{it->second.tick, EventKind::client_finish,
-                            static_cast<std::int64_t>(task.client), task.number});
+      virtual_.cancel(Event{it->second.tick, EventKind::client_finish, static_cast<std::int64_t>(task.client),
+                            task.number});
     else
       parts_.executor->cancel(it->second.timer);
     endings_.erase(it);

@@ -37,8 +37,8 @@ struct DriverParts {
   std::uint64_t peers_to_wait_for = 1;  // before the first window opens
 
   bool virtual_time = true;
-  /// What tasks take in virtual time, and in real time how long a worker's answer is held back so that it comes
-  /// when the device would have sent it. Nothing: one tick, and as it comes.
+  /// What tasks take in virtual time, and in real time how long a worker's answer is held back so that it
+  /// comes when the device would have sent it. Nothing: one tick, and as it comes.
   std::shared_ptr<const Devices> devices;
   Channel* channel = nullptr;
   AsioExecutor* executor = nullptr;
@@ -127,8 +127,8 @@ class Driver final : private FederationPort {
     TimerId timer = 0;
   };
   std::map<TaskId, Ending> endings_;
-  std::set<TaskId> due_;     // emulated devices that have finished before their worker
-  std::set<TaskId> unsaved_;       // kept states that count and that no checkpoint names
+  std::set<TaskId> due_;      // emulated devices that have finished before their worker
+  std::set<TaskId> unsaved_;  // kept states that count and that no checkpoint names
   // Kept states of checkpoints that newer ones replaced, one list for each interval between checkpoints.
   std::deque<std::vector<TaskId>> superseded_ = std::deque<std::vector<TaskId>>(1);
   std::uint64_t failures_in_row_ = 0;

@@ -1,5 +1,5 @@
-// What the coordinator asks of the world: tasks to be run, updates to be summed, models to be evaluated, and to be
-// called at certain times. The driver is one such world, the tests' scripted port another.
+// What the coordinator asks of the world: tasks to be run, updates to be summed, models to be evaluated, and
+// to be called at certain times. The driver is one such world, the tests' scripted port another.
 #pragma once
 
 #include <cstdint>

@@ -94,8 +94,8 @@ class Fleet {
     Tick due = 0;
     std::optional<PeerId> peer;
     std::optional<Update> update;
-    bool here = false;      // the update's floats are here
-    bool redo = false;      // was ready once; its holder died
+    bool here = false;  // the update's floats are here
+    bool redo = false;  // was ready once; its holder died
     std::uint64_t weight = 0;
     bool folded = false;
     TimerId patience = 0;
@@ -146,7 +146,8 @@ class Fleet {
   std::map<std::string, std::map<Version, Shared>, std::less<>> shared_;
   std::map<TaskId, Tracked> tasks_;
   std::set<TaskId> summing_;  // accepted and not in the sum yet
-  std::set<std::tuple<Tick, WindowId, TaskId>> queue_;  // to be given to workers, in the order in which they are due
+  std::set<std::tuple<Tick, WindowId, TaskId>>
+      queue_;  // to be given to workers, in the order in which they are due
   PhaseSum sum_;
   std::uint64_t fold_number_ = 0;
   std::size_t held_ = 0;  // accepted since workers were last told to add up

@@ -123,7 +123,8 @@ bool Fleet::sum_complete() const { return summing_.empty(); }
 PhaseSum Fleet::close_sum() {
   if (strategy_.traits().keeps_updates) {
     const auto all_here = [this] {
-      return std::all_of(summing_.begin(), summing_.end(), [this](const TaskId& id) { return tasks_.at(id).here; });
+      return std::all_of(summing_.begin(), summing_.end(),
+                         [this](const TaskId& id) { return tasks_.at(id).here; });
     };
     std::map<PeerId, Collect> requests;
     for (const TaskId& id : summing_)

@@ -27,9 +27,9 @@ struct ObservedTask {
 
 /// What the server remembers of a client it has used. Part of the checkpoint.
 struct ClientRecord {
-  std::uint32_t tasks = 0;         // tasks ever given; the next one has number tasks + 1
-  std::uint32_t kept_version = 0;  // task number whose state proposal was accepted last; 0 = none
-  Version held_model = kNoModel;   // version of the model the client has, were it deployed
+  std::uint32_t tasks = 0;             // tasks ever given; the next one has number tasks + 1
+  std::uint32_t kept_version = 0;      // task number whose state proposal was accepted last; 0 = none
+  Version held_model = kNoModel;       // version of the model the client has, were it deployed
   std::vector<ObservedTask> observed;  // the latest kRemembered; of real time only
 
   static constexpr Version kNoModel = ~Version{0};

@@ -118,8 +118,8 @@ void add_check_command(CLI::App& app, Action& action) {
       const std::string data_dir = a->data.empty() ? default_data_dir() : a->data;
       const DataHolder server = server_holder(config, false);
       // Whichever process hosts the clients, then what the server's holds if it is another.
-      const Components parts =
-          build_components(config, data_dir, ticks_per_second(config, false), server.needs_all() ? server : worker_holder(config));
+      const Components parts = build_components(config, data_dir, ticks_per_second(config, false),
+                                                server.needs_all() ? server : worker_holder(config));
       const std::size_t server_data =
           server.needs_all()
               ? parts.data->memory_bytes()

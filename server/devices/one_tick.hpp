@@ -1,5 +1,5 @@
-// A federation without device profiles: every task lasts one tick, everybody is always there. What happens in one
-// round then happens at one tick; time only counts rounds.
+// A federation without device profiles: every task lasts one tick, everybody is always there. What happens in
+// one round then happens at one tick; time only counts rounds.
 #pragma once
 
 #include "server/devices/devices.hpp"

@@ -1,5 +1,5 @@
-// Asynchronous FedAvg as Fraboni, Vidal, Kameni and Lorenzi (JMLR 24, 2023) analyse it: all clients are always
-// at work; the server updates at each arrival, and the client starts anew from the new model.
+// Asynchronous FedAvg as Fraboni, Vidal, Kameni and Lorenzi (JMLR 24, 2023) analyse it: all clients are
+// always at work; the server updates at each arrival, and the client starts anew from the new model.
 //
 //   theta^{n+1} = theta^n + eta_g d_i (theta_i^K - theta^{rho_i(n)})
 //   d_i   p_i T_i sum_j 1 / T_j   unbiased: client i brings one in (T_i sum_j 1 / T_j) of the arrivals
@@ -40,13 +40,13 @@ class AsyncFedAvgPacer : public Pacer {
 
   std::uint64_t weight(const ContributionView& contribution, const ClientFacts& facts) const override {
     if (config_.weights == "identical") return weight_numerator(1.0);
-    const double share = config_.importance == "uniform"
-                             ? 1.0 / static_cast<double>(facts.clients())
-                             : static_cast<double>(contribution.examples) /
-                                   static_cast<double>(facts.all_examples());
+    const double share = config_.importance == "uniform" ? 1.0 / static_cast<double>(facts.clients())
+                                                         : static_cast<double>(contribution.examples) /
+                                                               static_cast<double>(facts.all_examples());
     return weight_numerator(share * facts.mean_duration(contribution.client) * facts.total_rate());
   }
-  std::optional<double> normaliser(const WindowView& /*window*/, const ClientFacts& /*facts*/) const override {
+  std::optional<double> normaliser(const WindowView& /*window*/,
+                                   const ClientFacts& /*facts*/) const override {
     return kWeightUnit;
   }
   bool overlaps() const override { return true; }

@@ -1,5 +1,5 @@
-// FedAsync (Xie, Koyejo, Gupta, "Asynchronous Federated Optimization", 2019): the server mixes each model that
-// arrives into its own.
+// FedAsync (Xie, Koyejo, Gupta, "Asynchronous Federated Optimization", 2019): the server mixes each model
+// that arrives into its own.
 //
 //   theta^{t+1} = (1 - alpha_t) theta^t + alpha_t w,   alpha_t = alpha s(staleness)
 //               = theta^t + alpha_t (w - theta^t): a contribution relative to the current model
@@ -52,7 +52,8 @@ class FedAsyncPacer : public Pacer {
   std::uint64_t weight(const ContributionView& contribution, const ClientFacts& /*facts*/) const override {
     return weight_numerator(config_.alpha * config_.staleness.weight(contribution.staleness));
   }
-  std::optional<double> normaliser(const WindowView& /*window*/, const ClientFacts& /*facts*/) const override {
+  std::optional<double> normaliser(const WindowView& /*window*/,
+                                   const ClientFacts& /*facts*/) const override {
     return kWeightUnit;
   }
   bool overlaps() const override { return true; }

@@ -1,13 +1,14 @@
-// FedBuff (Nguyen et al., "Federated Learning with Buffered Asynchronous Aggregation", AISTATS 2022): the server
-// updates when K contributions are in; clients never wait for each other.
+// FedBuff (Nguyen et al., "Federated Learning with Buffered Asynchronous Aggregation", AISTATS 2022): the
+// server updates when K contributions are in; clients never wait for each other.
 //
-//   theta' = theta + eta_g / K sum_{i in buffer} s(staleness_i) (w_i - theta^{start_i}),   s = 1 / sqrt(1 + .)
+//   theta' = theta + eta_g / K sum_{i in buffer} s(staleness_i) (w_i - theta^{start_i}),   s = 1 / sqrt(1 +
+//   .)
 //
-// `concurrency` clients are at work; one that ends makes room for another at once. `weights: examples` multiplies
-// by n_i over the mean client's. `release: at_aggregation` is FedBuff as the FedFix paper compares with it
-// (Fraboni et al., JMLR 2023): all clients are at work, one that has finished waits for the update. There
-// `weights: unbiased` gives d_i = p_i / f_i, with f_i the share of the updates that client i is in, counted on a
-// schedule of `horizon` updates simulated beforehand from the clients' mean durations.
+// `concurrency` clients are at work; one that ends makes room for another at once. `weights: examples`
+// multiplies by n_i over the mean client's. `release: at_aggregation` is FedBuff as the FedFix paper compares
+// with it (Fraboni et al., JMLR 2023): all clients are at work, one that has finished waits for the update.
+// There `weights: unbiased` gives d_i = p_i / f_i, with f_i the share of the updates that client i is in,
+// counted on a schedule of `horizon` updates simulated beforehand from the clients' mean durations.
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -51,8 +52,8 @@ struct FedBuffConfig {
   }
 };
 
-// The share of `updates` updates that each client is in, when every update takes the K that are done first, at
-// one tick the lowest clients, and they start anew together.
+// The share of `updates` updates that each client is in, when every update takes the K that are done first,
+// at one tick the lowest clients, and they start anew together.
 std::vector<double> participation(const ClientFacts& facts, std::uint64_t buffer, std::int64_t updates) {
   std::set<std::pair<double, ClientId>> returns;
   for (ClientId client = 0; client < facts.clients(); ++client)
@@ -111,7 +112,8 @@ class FedBuffPacer : public Pacer {
   std::uint64_t weight(const ContributionView& contribution, const ClientFacts& facts) const override {
     double weight = config_.staleness.weight(contribution.staleness);
     const double clients = static_cast<double>(facts.clients());
-    const double share = static_cast<double>(contribution.examples) / static_cast<double>(facts.all_examples());
+    const double share =
+        static_cast<double>(contribution.examples) / static_cast<double>(facts.all_examples());
     if (config_.weights == "examples") weight *= share * clients;
     if (config_.weights == "unbiased") {
       if (shares_.empty()) shares_ = participation(facts, goal(), config_.horizon);
@@ -123,7 +125,8 @@ class FedBuffPacer : public Pacer {
     return weight_numerator(weight);
   }
 
-  std::optional<double> normaliser(const WindowView& /*window*/, const ClientFacts& /*facts*/) const override {
+  std::optional<double> normaliser(const WindowView& /*window*/,
+                                   const ClientFacts& /*facts*/) const override {
     if (config_.weights == "unbiased") return kWeightUnit;
     if (config_.normalise == "weights") return std::nullopt;
     return static_cast<double>(config_.buffer) * kWeightUnit;

@@ -24,7 +24,8 @@ struct FedFixConfig {
   void visit(Visitor& v) {
     v.alias("dt", "window");
     v("window", window, "time between two updates of the server", above(0));
-    v("weights", weights, "unbiased: ceil(T_i / window) p_i; identical: p_i", one_of({"unbiased", "identical"}));
+    v("weights", weights, "unbiased: ceil(T_i / window) p_i; identical: p_i",
+      one_of({"unbiased", "identical"}));
     v("importance", importance, "p_i: share of the examples, or the same for all clients",
       one_of({"examples", "uniform"}));
   }

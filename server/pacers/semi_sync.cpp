@@ -1,11 +1,13 @@
 // Semi-synchronous training (Stripelis, Thompson, Ambite, "Semi-Synchronous Federated Learning for
 // Energy-Efficient Training and Accelerated Convergence in Cross-Silo Settings", ACM TIST 2022): all clients
-// meet at fixed times, and each does as many local steps as fit before: fast clients train more, nobody idles.
+// meet at fixed times, and each does as many local steps as fit before: fast clients train more, nobody
+// idles.
 //
 //   steps_i = max { k : T_i(k) <= window }, at least 1;   theta' = theta + eta_g sum_i p_i (theta_i - theta)
 //
-// T_i(k) comes from the device profiles or from what this client's tasks took so far. Until one has ended, and where
-// profiles give a task a fixed time whatever its steps, a task has the recipe's own steps. A task that does not fit counts in the window in which it ends.
+// T_i(k) comes from the device profiles or from what this client's tasks took so far. Until one has ended,
+// and where profiles give a task a fixed time whatever its steps, a task has the recipe's own steps. A task
+// that does not fit counts in the window in which it ends.
 #include <algorithm>
 
 #include "core/config.hpp"
@@ -44,7 +46,8 @@ class SemiSyncPacer : public Pacer {
   std::uint64_t weight(const ContributionView& contribution, const ClientFacts& /*facts*/) const override {
     return config_.weights == "uniform" ? 1 : contribution.examples;
   }
-  std::optional<double> normaliser(const WindowView& /*window*/, const ClientFacts& /*facts*/) const override {
+  std::optional<double> normaliser(const WindowView& /*window*/,
+                                   const ClientFacts& /*facts*/) const override {
     return std::nullopt;
   }
   bool overlaps() const override { return true; }

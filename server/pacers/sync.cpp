@@ -76,7 +76,8 @@ class SyncPacer : public Pacer {
     return config_.weights == "uniform" ? 1 : contribution.examples;
   }
 
-  std::optional<double> normaliser(const WindowView& /*window*/, const ClientFacts& /*facts*/) const override {
+  std::optional<double> normaliser(const WindowView& /*window*/,
+                                   const ClientFacts& /*facts*/) const override {
     return std::nullopt;
   }
   bool overlaps() const override { return false; }

@@ -310,8 +310,8 @@ TEST(ClientHost, AVerdictDecidesTheProposedState) {
   for (const ClientId client : {0U, 1U}) world.say(world.task(client, 1));
   world.hear<Update>(2);
   EXPECT_FALSE(world.local->store->load(0, 1).empty());
-  world.say(
-      Verdicts{{{{0, 1}, Verdict::accepted, Reason::none}, {{1, 1}, Verdict::rejected, Reason::range}}, {}, {}});
+  world.say(Verdicts{
+      {{{0, 1}, Verdict::accepted, Reason::none}, {{1, 1}, Verdict::rejected, Reason::range}}, {}, {}});
   world.settle();
   EXPECT_FALSE(world.local->store->load(0, 1).empty());
   EXPECT_THROW(world.local->store->load(1, 1), UserError);

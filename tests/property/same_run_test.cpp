@@ -92,7 +92,8 @@ INSTANTIATE_TEST_SUITE_P(Registry, EveryAlgorithm, ::testing::ValuesIn(Algorithm
 
 // ---- every pacer, on devices that break off and come and go ----
 
-/// Durations of 1 to 12 ticks, a tenth of tasks break off, clients are away two fifths of the time in stretches of 7.
+/// Durations of 1 to 12 ticks, a tenth of tasks break off, clients are away two fifths of the time in
+/// stretches of 7.
 class ScriptedDevices : public Devices {
  public:
   Course course(const Work& work, Tick) const override {

@@ -61,7 +61,8 @@ Checkpoint sample(std::int64_t size = 5, WindowId windows = 7) {
   live.straggler = true;
   state.live[live.task.id] = live;
   state.versions[4] = {{Payload::from("model", Tensor::vector(FloatBuffer{1, 2, 3, 4, 5, 6, 7}))}, 1};
-  state.versions[6] = {{Payload::from("model", Tensor::vector(FloatBuffer{0, 0}))}, 0};  // the current one: not kept
+  state.versions[6] = {{Payload::from("model", Tensor::vector(FloatBuffer{0, 0}))},
+                       0};  // the current one: not kept
   return checkpoint;
 }
 

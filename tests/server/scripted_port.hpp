@@ -158,7 +158,9 @@ class Federation {
         sampler_(SamplerRegistry::instance().find(setup.sampler, "sampler").make(ConfigNode())),
         population_{setup.clients, setup.examples, {}, {}, setup.devices} {
     if (setup.available)
-      population_.available = [available = setup.available](ClientId client, Tick) { return available(client); };
+      population_.available = [available = setup.available](ClientId client, Tick) {
+        return available(client);
+      };
     if (!state) {
       Layout::Builder builder;
       builder.add("w", {static_cast<std::int64_t>(setup.parameters)});

@@ -1,6 +1,6 @@
-// A federation of clients with fixed durations, played event by event in the order of virtual time. Client i pulls
-// the one parameter half way to its target: x -> x + (target_i - x) / 2, as in the worked examples of the
-// specifications of asynchronous federations. Nothing is trained and nothing is sent.
+// A federation of clients with fixed durations, played event by event in the order of virtual time. Client i
+// pulls the one parameter half way to its target: x -> x + (target_i - x) / 2, as in the worked examples of
+// the specifications of asynchronous federations. Nothing is trained and nothing is sent.
 #pragma once
 
 #include <algorithm>
@@ -70,7 +70,8 @@ class Timeline {
  private:
   using Next = std::tuple<Tick, int, ClientId, std::uint32_t>;  // tick, kind, client or window, task
 
-  // The places of moments within a tick are those of core/simulated_executor.hpp; an end comes after evaluation.
+  // The places of moments within a tick are those of core/simulated_executor.hpp; an end comes after
+  // evaluation.
   static int rank(Moment what) {
     switch (what) {
       case Moment::look: return 1;
@@ -90,14 +91,17 @@ class Timeline {
     while (!coordinator.ended()) {
       for (; given_ < port.given.size(); ++given_) {
         const LiveTask& live = port.given[given_];
-        finishes_.emplace(live.started + devices_.typical(live.work), 0, live.task.id.client, live.task.id.number);
+        finishes_.emplace(live.started + devices_.typical(live.work), 0, live.task.id.client,
+                          live.task.id.number);
       }
-      const auto call = std::min_element(port.calls.begin(), port.calls.end(), [](const auto& a, const auto& b) {
-        return std::pair(std::get<0>(a), rank(std::get<1>(a))) < std::pair(std::get<0>(b), rank(std::get<1>(b)));
-      });
+      const auto call =
+          std::min_element(port.calls.begin(), port.calls.end(), [](const auto& a, const auto& b) {
+            return std::pair(std::get<0>(a), rank(std::get<1>(a))) <
+                   std::pair(std::get<0>(b), rank(std::get<1>(b)));
+          });
       ASSERT_TRUE(call != port.calls.end() || !finishes_.empty()) << "nothing will ever happen";
-      const bool finish_first =
-          !finishes_.empty() && (call == port.calls.end() || std::get<0>(*finishes_.begin()) <= std::get<0>(*call));
+      const bool finish_first = !finishes_.empty() && (call == port.calls.end() ||
+                                                       std::get<0>(*finishes_.begin()) <= std::get<0>(*call));
       if (finish_first) {
         const auto [tick, kind, client, number] = finishes_.extract(finishes_.begin()).value();
         finish(tick, {client, number});
@@ -112,13 +116,15 @@ class Timeline {
 
   void finish(Tick tick, TaskId id) {
     const auto& given = federation_->port.given;
-    const auto live = std::find_if(given.begin(), given.end(), [&](const LiveTask& g) { return g.task.id == id; });
+    const auto live =
+        std::find_if(given.begin(), given.end(), [&](const LiveTask& g) { return g.task.id == id; });
     const auto& published = federation_->port.published;
     const auto start = std::find_if(published.begin(), published.end(),
                                     [&](const Shared& s) { return s.version == live->task.version; });
     const double x = static_cast<double>(start->payload.values()[0]);
     starts_[id] = live->task.version;
-    federation_->report(tick, make_update(id, 1, {{"delta", {static_cast<float>(0.5 * (setup_.targets[id.client] - x))}}}));
+    federation_->report(
+        tick, make_update(id, 1, {{"delta", {static_cast<float>(0.5 * (setup_.targets[id.client] - x))}}}));
   }
 
   void note_steps(Tick tick) {

@@ -1,5 +1,5 @@
-// Pacers on worked timelines: three clients of 5, 3 and 10 ticks with targets 3, 6 and 12 and equal importance, from
-// theta = 0. The fractions are the exact results; the model is kept in floats.
+// Pacers on worked timelines: three clients of 5, 3 and 10 ticks with targets 3, 6 and 12 and equal
+// importance, from theta = 0. The fractions are the exact results; the model is kept in floats.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -29,8 +29,9 @@ void expect_steps(const Timeline& timeline, const std::vector<Step>& wanted, dou
 
 TEST(Timeline, SynchronousRoundsLastAsLongAsTheSlowest) {
   const Timeline timeline({.settings = "clients_per_round: 3", .until = 20});
-  expect_steps(timeline,
-               {{10, {0, 1, 2}, {0, 0, 0}, {1, 1, 1}, 7.0 / 2}, {20, {0, 1, 2}, {1, 1, 1}, {1, 1, 1}, 21.0 / 4}}, 1.0);
+  expect_steps(
+      timeline,
+      {{10, {0, 1, 2}, {0, 0, 0}, {1, 1, 1}, 7.0 / 2}, {20, {0, 1, 2}, {1, 1, 1}, {1, 1, 1}, 21.0 / 4}}, 1.0);
 }
 
 TEST(Timeline, OverSelectionEndsWithTheGoalthFastest) {
@@ -135,10 +136,12 @@ TEST(Timeline, FedBuffWhoseClientsWaitForTheUpdate) {
 }
 
 TEST(Timeline, FedBuffWithEqualSpeedsAndAFullBufferIsFedAvgToTheBit) {
-  const Timeline buffered({.pacer = "fedbuff", .settings = "buffer: 3", .durations = {4, 4, 4}, .windows = 2});
-  expect_steps(buffered,
-               {{4, {0, 1, 2}, {0, 0, 0}, {1, 1, 1}, 7.0 / 2}, {8, {0, 1, 2}, {1, 1, 1}, {1, 1, 1}, 21.0 / 4}},
-               kWeightUnit);
+  const Timeline buffered(
+      {.pacer = "fedbuff", .settings = "buffer: 3", .durations = {4, 4, 4}, .windows = 2});
+  expect_steps(
+      buffered,
+      {{4, {0, 1, 2}, {0, 0, 0}, {1, 1, 1}, 7.0 / 2}, {8, {0, 1, 2}, {1, 1, 1}, {1, 1, 1}, 21.0 / 4}},
+      kWeightUnit);
   const Timeline longer({.pacer = "fedbuff", .settings = "buffer: 3", .durations = {4, 4, 4}, .windows = 9});
   const Timeline rounds(
       {.settings = "{clients_per_round: 3, weights: uniform}", .durations = {4, 4, 4}, .windows = 9});
@@ -146,15 +149,17 @@ TEST(Timeline, FedBuffWithEqualSpeedsAndAFullBufferIsFedAvgToTheBit) {
 }
 
 TEST(Timeline, FedBuffDividesByItsBufferAndDampsStaleness) {
-  // K = 2 of clients that never wait. Tick 3: client 1 (from 0) waits in the buffer and starts again from 0; tick 5:
-  // client 0 (from 0): theta = (3 + 1.5) / 2 = 9/4. Tick 6: client 1 (from 0, staleness 1): 3 / sqrt 2; tick 9:
-  // client 1, started at 6 from 9/4, staleness 0: 15/8. theta = 9/4 + (3 / sqrt 2 + 15/8) / 2.
+  // K = 2 of clients that never wait. Tick 3: client 1 (from 0) waits in the buffer and starts again from 0;
+  // tick 5: client 0 (from 0): theta = (3 + 1.5) / 2 = 9/4. Tick 6: client 1 (from 0, staleness 1): 3 / sqrt
+  // 2; tick 9: client 1, started at 6 from 9/4, staleness 0: 15/8. theta = 9/4 + (3 / sqrt 2 + 15/8) / 2.
   const double s = 1.0 / std::sqrt(2.0);
   const Timeline timeline({.pacer = "fedbuff", .settings = "buffer: 2", .windows = 2});
-  expect_steps(timeline,
-               {{5, {0, 1}, {0, 0}, {1, 1}, 9.0 / 4}, {9, {1, 1}, {0, 1}, {s, 1}, 9.0 / 4 + (3.0 * s + 15.0 / 8) / 2}},
-               kWeightUnit);
-  const Timeline by_weights({.pacer = "fedbuff", .settings = "{buffer: 2, normalise: weights}", .windows = 2});
+  expect_steps(
+      timeline,
+      {{5, {0, 1}, {0, 0}, {1, 1}, 9.0 / 4}, {9, {1, 1}, {0, 1}, {s, 1}, 9.0 / 4 + (3.0 * s + 15.0 / 8) / 2}},
+      kWeightUnit);
+  const Timeline by_weights(
+      {.pacer = "fedbuff", .settings = "{buffer: 2, normalise: weights}", .windows = 2});
   EXPECT_NEAR(by_weights.theta(), 9.0 / 4 + (3.0 * s + 15.0 / 8) / (1.0 + s), kFloat);
 }
 
@@ -215,12 +220,15 @@ TEST(Timeline, AVersionGoesWhenItsLastTaskHasEnded) {
 TEST(Weights, OfTheLadderF80AreUnbiased) {
   const FixedDevices devices({10, 8, 6, 4, 2});
   const Population population{5, [](ClientId) { return std::uint64_t{1}; }, {}, {}, &devices};
-  const PlannedFacts facts(population, devices, [](ClientId client, std::int64_t) { return Work{{client, 0}, 1, 0, 0}; });
+  const PlannedFacts facts(population, devices, [](ClientId client, std::int64_t) {
+    return Work{{client, 0}, 1, 0, 0};
+  });
   const auto weights = [&](const std::string& pacer, const std::string& settings) {
     std::vector<double> d;
     const auto made = make_pacer(settings, 10.0, pacer);
     for (ClientId client = 0; client < 5; ++client)
-      d.push_back(static_cast<double>(made->weight({client, 1, 0}, facts)) / made->normaliser({}, facts).value());
+      d.push_back(static_cast<double>(made->weight({client, 1, 0}, facts)) /
+                  made->normaliser({}, facts).value());
     return d;
   };
   const auto near = [](const std::vector<double>& wanted) {
@@ -247,7 +255,9 @@ TEST(Weights, OfDurationsThatVaryAreMeansOverDraws) {
     bool varies() const override { return true; }
   } const devices;
   const Population population{2, [](ClientId) { return std::uint64_t{3}; }, {}, {}, &devices};
-  const PlannedFacts facts(population, devices, [](ClientId client, std::int64_t) { return Work{{client, 0}, 1, 0, 0}; });
+  const PlannedFacts facts(population, devices, [](ClientId client, std::int64_t) {
+    return Work{{client, 0}, 1, 0, 0};
+  });
   EXPECT_FALSE(facts.exact());
   EXPECT_DOUBLE_EQ(facts.mean_duration(0), 5.0);
   EXPECT_DOUBLE_EQ(facts.mean_periods(0, 4), 2.0);
@@ -267,8 +277,8 @@ TEST(Weights, ObservedDurationsStandForWhatIsNotKnown) {
   records[0].observed = {{10, 5}, {20, 5}};
   records[1].observed = {{5, 5}};
   EXPECT_DOUBLE_EQ(facts.mean_duration(0), 15.0);
-  EXPECT_DOUBLE_EQ(facts.mean_periods(0, 15), 1.5);         // ceil(10/15) and ceil(20/15)
-  EXPECT_DOUBLE_EQ(facts.mean_duration(2), 10.0);           // the mean of 15 and 5
+  EXPECT_DOUBLE_EQ(facts.mean_periods(0, 15), 1.5);  // ceil(10/15) and ceil(20/15)
+  EXPECT_DOUBLE_EQ(facts.mean_duration(2), 10.0);    // the mean of 15 and 5
   EXPECT_DOUBLE_EQ(facts.total_rate(), 1.0 / 15 + 1.0 / 5 + 1.0 / 10);
   EXPECT_EQ(facts.duration_of_steps(0, 4), 12);  // 3 ticks a step
 }
@@ -291,7 +301,8 @@ TEST(Staleness, FunctionsAreFedAsyncsAndFLSims) {
 
 TEST(Pacers, RefuseWhatMakesNoSense) {
   EXPECT_THROW(make_pacer("weights: unbiased", 1.0, "fedbuff"), UserError);
-  EXPECT_THROW(make_pacer("{weights: unbiased, release: at_aggregation, concurrency: 3}", 1.0, "fedbuff"), UserError);
+  EXPECT_THROW(make_pacer("{weights: unbiased, release: at_aggregation, concurrency: 3}", 1.0, "fedbuff"),
+               UserError);
   EXPECT_THROW(make_pacer("window: 0s", 1.0, "fedfix"), UserError);
   EXPECT_THROW(make_pacer("alpha: 0", 1.0, "fedasync"), UserError);
   EXPECT_THROW(make_pacer("staleness: {function: cubic}", 1.0, "fedasync"), UserError);

@@ -155,7 +155,8 @@ TEST_P(ZmqChannelTest, AClientOfAnotherVersionIsRefusedWithBothNumbers) {
   ASSERT_TRUE(world.wait([&] { return server->seen.refused(Reason::version) == 1; }));
   EXPECT_NE(server->seen.refusals[0].text.find("version 9"), std::string::npos)
       << server->seen.refusals[0].text;
-  EXPECT_NE(server->seen.refusals[0].text.find(fmt::format("version {}", kProtocolVersion)), std::string::npos)
+  EXPECT_NE(server->seen.refusals[0].text.find(fmt::format("version {}", kProtocolVersion)),
+            std::string::npos)
       << server->seen.refusals[0].text;
   std::vector<std::string> answer;
   ASSERT_TRUE(wait_polling([&] { return !(answer = newer.receive()).empty(); }));

@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Wall time of asynchronous runs against a synchronous run of the same client trainings.
+
+usage: benchmarks/async_overhead.py [--pairs 5] [FEDLOOM]      default build/release/fedloom
+
+Twenty clients of equal speed on MNIST train McMahan's CNN (60 steps of 10 images a task) for ten tasks each: ten synchronous
+rounds of 20, or the same 200 trainings under another pacer. Runs take turns; printed are ratios to the synchronous
+run of the same turn, with their median and range.
+"""
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import tempfile
+
+PACERS = {
+    "sync": "{name: sync, clients_per_round: 20}",
+    "fedfix": "{name: fedfix, window: 1s}",
+    "fedbuff K=5": "{name: fedbuff, buffer: 5}",
+    "async_fedavg": "{name: async_fedavg}",
+}
+JOB = """
+seed: 1
+duration: 10s
+data: {source: mnist, partition: iid, clients: 20}
+model: cnn
+train: {steps: 60, batch_size: 10, lr: 0.01}
+devices: {task: 1s}
+evaluate: {every: 0}
+checkpoint: {every: 0}
+"""
+
+
+def wall(program, job, folder, pacer):
+    subprocess.run([program, "run", str(job), "--out", str(folder), "--quiet", "--no-report", "--set", f"pacer={pacer}"],
+                   check=True)
+    summary = json.loads((folder / "summary.json").read_text())
+    lines = [json.loads(line) for line in open(folder / "run.jsonl") if '"event":"machine"' in line]
+    assert summary["clients_accepted"] == 200, summary["clients_accepted"]
+    joined = [json.loads(line)["wall"] for line in open(folder / "run.jsonl") if '"peer_joined"' in line]
+    return lines[-1]["wall"] - max(joined)  # without loading data
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("program", nargs="?", default="build/release/fedloom")
+    arguments = parser.parse_args()
+    ratios = {name: [] for name in PACERS}
+    with tempfile.TemporaryDirectory() as place:
+        job = pathlib.Path(place) / "job.yaml"
+        job.write_text(JOB)
+        for turn in range(arguments.pairs):
+            seconds = {name: wall(arguments.program, job, pathlib.Path(place) / f"{turn}-{i}", pacer)
+                       for i, (name, pacer) in enumerate(PACERS.items())}
+            for name in PACERS:
+                ratios[name].append(seconds[name] / seconds["sync"])
+            print("  ".join(f"{name} {value:.2f} s" for name, value in seconds.items()), flush=True)
+    for name, values in ratios.items():
+        print(f"{name:14s} {statistics.median(values):.3f} of sync ({min(values):.3f} to {max(values):.3f})")
+
+
+if __name__ == "__main__":
+    main()

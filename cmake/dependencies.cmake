@@ -13,10 +13,9 @@ find_package(PNG REQUIRED)
 find_package(Boost 1.74 REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(cereal REQUIRED)
-find_package(cppzmq REQUIRED)
+find_package(cppzmq REQUIRED)  # brings libzmq
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
-pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq)
 
 # A tuned matrix library behind the gemm door where it exists; Eigen everywhere else.
 option(FEDLOOM_ONEDNN "use oneDNN for matrix products when it is installed" ON)

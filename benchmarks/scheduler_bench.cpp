@@ -1,6 +1,6 @@
-// The scheduler alone: coordinator, pacer, devices and the queue of virtual time, with training that costs nothing.
-// items_per_second counts events: a task's start, its end, a window's end. The port hands out one ready-made update;
-// sums and models are real, of `parameters` floats.
+// The scheduler alone: coordinator, pacer, devices and the queue of virtual time, with training that costs
+// nothing. items_per_second counts events: a task's start, its end, a window's end. The port hands out one
+// ready-made update; sums and models are real, of `parameters` floats.
 #include <map>
 
 #include <benchmark/benchmark.h>
@@ -73,7 +73,8 @@ class InstantPort final : public FederationPort {
   std::optional<EvaluationResult> evaluate(std::span<const float>, const std::string&) override { return {}; }
   std::vector<ClientEvaluation> evaluate_clients(Version, const std::vector<TaskId>&) override { return {}; }
   void emit(const FederationEvent& event) override {
-    const bool counts = std::holds_alternative<TaskStarted>(event) || std::holds_alternative<TaskEnded>(event) ||
+    const bool counts = std::holds_alternative<TaskStarted>(event) ||
+                        std::holds_alternative<TaskEnded>(event) ||
                         std::holds_alternative<WindowClosed>(event);
     events_ += counts ? 1 : 0;
   }
@@ -89,17 +90,21 @@ class InstantPort final : public FederationPort {
   std::uint64_t events_ = 0;
 };
 
-void schedule(benchmark::State& state, const char* pacer_name, const std::string& settings, std::uint64_t clients) {
+void schedule(benchmark::State& state, const char* pacer_name, const std::string& settings,
+              std::uint64_t clients) {
   constexpr std::size_t kParameters = 100;
-  const auto strategy =
-      AlgorithmRegistry::instance().find("fedavg", "strategy").make(ConfigNode::from_text("{}", "bench")).strategy;
+  const auto strategy = AlgorithmRegistry::instance()
+                            .find("fedavg", "strategy")
+                            .make(ConfigNode::from_text("{}", "bench"))
+                            .strategy;
   const auto pacer = PacerRegistry::instance()
                          .find(pacer_name, "pacer")
                          .make(ConfigNode::from_text(settings, "bench"), TimeScale{1e9});
   const auto sampler = SamplerRegistry::instance().find("uniform", "sampler").make(ConfigNode());
-  const auto config = read_config<DevicesConfig>(ConfigNode::from_text(
-      "{compute: {name: lognormal, mu: 0, sigma: 0.5, scale: 1ms}, jitter: {name: lognormal, sigma: 0.2}, dropout: 0.05}",
-      "bench"));
+  const auto config = read_config<DevicesConfig>(
+      ConfigNode::from_text("{compute: {name: lognormal, mu: 0, sigma: 0.5, scale: 1ms}, jitter: {name: "
+                            "lognormal, sigma: 0.2}, dropout: 0.05}",
+                            "bench"));
   const auto devices = make_devices(config, clients, 1, 1e9);
   Population population{clients, [](ClientId) { return std::uint64_t{10}; }, {}, {}, devices.get()};
   std::uint64_t events = 0;
@@ -124,7 +129,8 @@ BENCHMARK_CAPTURE(schedule, fedbuff_100_of_1000, "fedbuff", "{buffer: 100, concu
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(schedule, fedfix_of_20, "fedfix", "window: 5ms", 20)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(schedule, async_fedavg_of_100, "async_fedavg", "{}", 100)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(schedule, fedasync_of_100, "fedasync", "concurrency: 100", 1000)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(schedule, fedasync_of_100, "fedasync", "concurrency: 100", 1000)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 

@@ -140,6 +140,8 @@ void Session::make_sinks() {
   if (config_.evaluate.target_accuracy > 0) target = config_.evaluate.target_accuracy;
   ProgressOptions progress = terminal_options(2);
   progress.rounds = config_.rounds;
+  progress.duration = config_.duration.seconds();
+  progress.simulated = !options_.deployed && config_.clock == "virtual";
   progress.target_accuracy = target;
   progress.folder = folder_;
   progress.quiet = options_.quiet;

@@ -28,6 +28,7 @@ ProgressSink::ProgressSink(ProgressOptions options, std::function<void(std::stri
 void ProgressSink::restore(const FederationEvent& event) {
   apply(event);
   restored_ = closed_;
+  restored_share_ = share_done().value_or(0.0);
   restored_trainings_ = trainings_;
   samples_ = {{started_, trainings_}};
   ended_.reset();
@@ -48,14 +49,18 @@ void ProgressSink::on(const FederationEvent& event) {
 }
 
 void ProgressSink::apply(const FederationEvent& event) {
-  if (const auto* opened = std::get_if<WindowOpened>(&event)) {
+  if (const auto* run = std::get_if<RunStarted>(&event)) {
+    ticks_per_second_ = run->ticks_per_second;
+  } else if (const auto* opened = std::get_if<WindowOpened>(&event)) {
     open_ = opened->window;
+    tick_ = opened->tick;
     tasks_started_ = tasks_ended_ = 0;
   } else if (const auto* task = std::get_if<TaskStarted>(&event)) {
     ++tasks_started_;
     open_bytes_down_ += task->bytes_down;
   } else if (const auto* done = std::get_if<TaskEnded>(&event)) {
     ++tasks_ended_;
+    tick_ = done->tick;
     if (done->steps > 0) ++trainings_;
     open_bytes_up_ += done->bytes_up;
   } else if (const auto* closed = std::get_if<WindowClosed>(&event)) {
@@ -76,6 +81,7 @@ void ProgressSink::apply(const FederationEvent& event) {
     bytes_down_ += clients->bytes_down;
   } else if (const auto* ended = std::get_if<RunEnded>(&event)) {
     ended_ = *ended;
+    tick_ = ended->tick;
   }
 }
 
@@ -149,18 +155,25 @@ void ProgressSink::finish() {
   write_line(closing_block());
 }
 
-double ProgressSink::rounds_done() const {
-  const double part =
-      tasks_started_ == 0 ? 0.0 : static_cast<double>(tasks_ended_) / static_cast<double>(tasks_started_);
-  // A window that counts as closed has no open part; asynchronous ones may end more tasks than they start.
-  return static_cast<double>(closed_) + (open_ > closed_ && part < 1 ? part : 0.0);
+// By rounds or by time, whichever ends the run first; nothing where neither is planned.
+std::optional<double> ProgressSink::share_done() const {
+  std::optional<double> share;
+  if (options_.rounds > 0) {
+    const double part =
+        tasks_started_ == 0 ? 0.0 : static_cast<double>(tasks_ended_) / static_cast<double>(tasks_started_);
+    // A window that counts as closed has no open part; asynchronous ones may end more tasks than they start.
+    const double rounds = static_cast<double>(closed_) + (open_ > closed_ && part < 1 ? part : 0.0);
+    share = rounds / static_cast<double>(options_.rounds);
+  }
+  if (options_.duration > 0)
+    share = std::max(share.value_or(0.0), static_cast<double>(tick_) / ticks_per_second_ / options_.duration);
+  return share;
 }
 
 std::optional<double> ProgressSink::eta() const {
-  const double done = rounds_done() - static_cast<double>(restored_);
-  if (options_.rounds == 0 || done <= 0) return std::nullopt;
-  const double left = static_cast<double>(options_.rounds) - rounds_done();
-  return (seconds_() - started_) * (left > 0 ? left : 0.0) / done;
+  const std::optional<double> share = share_done();
+  if (!share || *share <= restored_share_) return std::nullopt;
+  return (seconds_() - started_) * std::max(0.0, 1.0 - *share) / (*share - restored_share_);
 }
 
 double ProgressSink::trainings_per_second() const {

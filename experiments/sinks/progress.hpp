@@ -16,7 +16,9 @@
 namespace fedloom {
 
 struct ProgressOptions {
-  std::uint64_t rounds = 0;               // planned; 0: not known, so no bar and no ETA
+  std::uint64_t rounds = 0;               // planned; 0: not known
+  double duration = 0.0;                  // planned, seconds of the federation's time; 0: not known
+  bool simulated = true;                  // false: the federation's time is everybody's
   std::optional<double> target_accuracy;  // share in (0, 1]
   std::string folder;                     // run folder as the closing block names it; "": left out
   bool quiet = false;                     // say nothing at all
@@ -70,7 +72,8 @@ class ProgressSink final : public Sink {
   std::string styled(const std::string& text, const char* style) const;
   std::string round_text() const;
   std::string traffic_text() const;
-  double rounds_done() const;
+  std::string time_text() const;
+  std::optional<double> share_done() const;
   std::optional<double> eta() const;
   double trainings_per_second() const;
 
@@ -85,7 +88,10 @@ class ProgressSink final : public Sink {
 
   WindowId open_ = 0;  // the window at work
   WindowId closed_ = 0;
-  WindowId restored_ = 0;            // closed before this process began
+  WindowId restored_ = 0;        // closed before this process began
+  double restored_share_ = 0.0;  // of the whole run
+  double ticks_per_second_ = 1.0;
+  Tick tick_ = 0;                    // the federation's time
   std::uint64_t tasks_started_ = 0;  // in the open window
   std::uint64_t tasks_ended_ = 0;
   std::uint64_t trainings_ = 0;

@@ -63,9 +63,16 @@ std::string ProgressSink::styled(const std::string& text, const char* style) con
 }
 
 std::string ProgressSink::round_text() const {
-  const WindowId round = std::max(open_, closed_);
+  const WindowId round = ended_ ? closed_ : std::max(open_, closed_);
   return options_.rounds > 0 ? fmt::format("round {}/{}", round, options_.rounds)
                              : fmt::format("round {}", round);
+}
+
+// "at 12.3 s of 40.0 s" of the federation's time; nothing where it has no unit.
+std::string ProgressSink::time_text() const {
+  if (!options_.simulated || ticks_per_second_ <= 1.0) return "";
+  const std::string now = "at " + duration_text(static_cast<double>(tick_) / ticks_per_second_);
+  return options_.duration > 0 ? now + " of " + duration_text(options_.duration) : now;
 }
 
 // "↑12.4 ↓13.1 MB": the unit once where both have the same.
@@ -85,6 +92,7 @@ std::vector<ProgressSink::Field> ProgressSink::fields(bool compact) const {
     return {{waiting, kBold, 0}};
   }
   std::vector<Field> shown = {{round_text(), kBold, 0}};
+  if (const std::string time = time_text(); !time.empty()) shown.push_back({time, "", 2});
   if (accuracy_) shown.push_back({"acc " + percent_text(*accuracy_), kGreen, 1});
   if (accuracy_ && options_.target_accuracy)
     shown.push_back({"of " + percent_text(*options_.target_accuracy), kDim, 6});
@@ -97,7 +105,7 @@ std::vector<ProgressSink::Field> ProgressSink::fields(bool compact) const {
 }
 
 std::string ProgressSink::live_line(std::size_t columns) const {
-  const bool has_bar = options_.rounds > 0 && open_ > 0;
+  const bool has_bar = share_done() && open_ > 0;
   std::size_t gap = 2;
   std::vector<Field> shown = fields(false);
   const auto taken = [&] {
@@ -132,7 +140,7 @@ std::string ProgressSink::live_line(std::size_t columns) const {
 }
 
 std::string ProgressSink::bar(std::size_t columns) const {
-  const double share = std::clamp(rounds_done() / static_cast<double>(options_.rounds), 0.0, 1.0);
+  const double share = std::clamp(share_done().value_or(0.0), 0.0, 1.0);
   if (!options_.unicode) {
     const auto full = static_cast<std::size_t>(share * static_cast<double>(columns));
     return fmt::format("[{}{}]", std::string(full, '#'), std::string(columns - full, '-'));
@@ -150,7 +158,9 @@ std::string ProgressSink::bar(std::size_t columns) const {
 
 std::string ProgressSink::headline() const {
   const std::string rounds = count_text(closed_) + (closed_ == 1 ? " round" : " rounds");
-  const std::string time = duration_text(seconds_() - started_);
+  std::string time = duration_text(seconds_() - started_);
+  if (options_.simulated && ticks_per_second_ > 1.0)
+    time += fmt::format(" ({} simulated)", duration_text(static_cast<double>(tick_) / ticks_per_second_));
   if (!ended_ || ended_->reason == "signal")
     return fmt::format("stopped after {} ({}); --resume goes on from the last checkpoint", rounds, time);
   if (target_round_)

@@ -233,5 +233,28 @@ TEST(Progress, ColourOnlyWhenAsked) {
   }
 }
 
+TEST(Progress, SimulatedTimeIsShownAndDrivesTheEtaWhereItEndsTheRun) {
+  ProgressOptions options;
+  options.duration = 40.0;
+  Terminal terminal(options);
+  ProgressSink& sink = terminal.progress;
+  sink.on(FederationEvent{RunStarted{"x", "fedavg", "fedfix", "softmax", "synthetic", 1, 2, 3, 4, 1e9}});
+  sink.on(FederationEvent{WindowOpened{1, 0, 0}});
+  WindowClosed closed;
+  closed.window = 1;
+  closed.tick = 10'000'000'000;
+  sink.on(FederationEvent{closed});
+  sink.on(FederationEvent{WindowOpened{2, 10'000'000'000, 1}});
+  sink.on(FederationEvent{Evaluated{1, 10'000'000'000, 1, "test", 2.0, 0.5, 10}});
+  terminal.now += 10.0;
+  sink.on(FederationEvent{WindowOpened{3, 20'000'000'000, 1}});
+  // 10 of 40 s of the federation after 10 s of ours: three times as long is left.
+  EXPECT_THAT(terminal.writes.back(), HasSubstr("at 10.0 s of 40.0 s"));
+  EXPECT_THAT(terminal.writes.back(), HasSubstr("eta 30.0 s"));
+  sink.on(FederationEvent{RunEnded{40'000'000'000, 2, "duration", "hash"}});
+  sink.finish();
+  EXPECT_THAT(terminal.writes.back(), HasSubstr("(40.0 s simulated)"));
+}
+
 }  // namespace
 }  // namespace fedloom

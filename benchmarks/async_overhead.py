@@ -3,7 +3,7 @@
 
 usage: benchmarks/async_overhead.py [--pairs 5] [FEDLOOM]      default build/release/fedloom
 
-Twenty clients of equal speed on MNIST train McMahan's CNN (60 steps of 10 images a task) for ten tasks each: ten synchronous
+Twenty clients of equal speed on MNIST train McMahan's CNN (15 steps of 10 images a task) for ten tasks each: ten synchronous
 rounds of 20, or the same 200 trainings under another pacer. Runs take turns; printed are ratios to the synchronous
 run of the same turn, with their median and range.
 """
@@ -25,7 +25,7 @@ seed: 1
 duration: 10s
 data: {source: mnist, partition: iid, clients: 20}
 model: cnn
-train: {steps: 60, batch_size: 10, lr: 0.01}
+train: {steps: 15, batch_size: 10, lr: 0.001}
 devices: {task: 1s}
 evaluate: {every: 0}
 checkpoint: {every: 0}

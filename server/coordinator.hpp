@@ -165,6 +165,7 @@ class Coordinator {
   std::uint64_t fruitless_ = 0;  // windows in a row of which every update was rejected
   Reason last_rejection_ = Reason::none;
   std::optional<WindowId> evaluated_;  // closed windows at the latest evaluation
+  std::pair<Version, std::optional<EvaluationResult>> quality_;  // of the version evaluated last
   bool ended_ = false;
   bool stop_requested_ = false;
 };

@@ -42,6 +42,8 @@ struct Traits {
   /// Every step of a task must be the same rate times the gradient: no momentum, decay or clipping, and no
   /// schedule within a task.
   bool needs_plain_sgd = false;
+  /// A window has more than one phase.
+  bool several_phases = false;
   /// It sums slots beside "delta" (control variates), which are relative to the model a client started from.
   bool sums_beside_delta = false;
 };

@@ -7,6 +7,7 @@
 #include "algorithms/algorithm.hpp"
 #include "algorithms/sampler.hpp"
 #include "core/hash.hpp"
+#include "experiments/pacing_check.hpp"
 #include "experiments/plugin.hpp"
 #include "models/model.hpp"
 #include "models/optimizer.hpp"
@@ -114,6 +115,7 @@ Experiment load_experiment(const std::string& file, const std::vector<std::strin
     (void)make_devices(*experiment.config.devices, 1, 1, 1.0);
   }
   resolved_yaml(experiment.config);  // every component and setting is known, or this throws
+  check_pacing(experiment.config);
   return experiment;
 }
 

@@ -113,12 +113,12 @@ void Session::load_checkpoint() {
 // A run that has nothing left to do is told so and left as it is.
 std::optional<RunResult> Session::finished_before() {
   const std::string file = folder_ + "/summary.json";
-  if (!loaded_ || !fs::exists(file)) return std::nullopt;
+  if (!options_.resume || !fs::exists(file)) return std::nullopt;
   const RunSummary summary = read_summary(file);
   const EvaluateConfig& evaluate = config_.evaluate;
-  const bool at_target = summary.reason == "target" && evaluate.stop_at_target &&
+  const bool at_target = loaded_ && summary.reason == "target" && evaluate.stop_at_target &&
                          summary.target_accuracy == std::optional(evaluate.target_accuracy);
-  const bool at_rounds = config_.rounds > 0 && loaded_->checkpoint.state.windows >= config_.rounds;
+  const bool at_rounds = loaded_ && config_.rounds > 0 && loaded_->checkpoint.state.windows >= config_.rounds;
   const bool at_time = summary.reason == "duration" && config_.duration.nanoseconds > 0 &&
                        summary.simulated_seconds.value_or(0.0) >= config_.duration.seconds();
   if (!at_rounds && !at_target && !at_time) return std::nullopt;

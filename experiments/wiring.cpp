@@ -5,6 +5,7 @@
 
 #include "datasets/pooled.hpp"
 #include "experiments/initial_model.hpp"
+#include "experiments/pacing_check.hpp"
 #include "models/data_parallel.hpp"
 
 namespace fedloom {
@@ -37,25 +38,6 @@ void check_plain_steps(const ExperimentConfig& config, const Strategy& strategy)
     throw user_error(
         "strategy {} needs the same learning rate at all steps of a task; set train.schedule.unit: round",
         config.strategy.name);
-}
-
-// Which strategies a pacer that lets tasks overlap makes sense with.
-void check_pacing(const ExperimentConfig& config, const Strategy& strategy, const Pacer& pacer) {
-  if (!pacer.overlaps()) return;
-  const auto refuse = [&](const char* why) {
-    throw user_error("{}strategy {} and pacer {} do not go together: {}",
-                     config.pacer.where.empty() ? "" : config.pacer.where + ": ", config.strategy.name,
-                     config.pacer.name, why);
-  };
-  const Traits traits = strategy.traits();
-  if (traits.pools_data)
-    refuse("all data is in one place, so there is one client and nobody to overlap with; use pacer sync");
-  if (!traits.exchanges)
-    refuse("clients receive no model, so none can be older than another; use pacer sync");
-  if (pacer.base() == Pacer::Base::current && (traits.keeps_updates || traits.sums_beside_delta))
-    refuse(
-        "what this pacer sums is relative to the current model, and that is defined for the change of the "
-        "model alone; use fedbuff, fedfix or async_fedavg");
 }
 
 }  // namespace
@@ -108,7 +90,7 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
         "larger test_share",
         config.evaluate.target_accuracy);
   check_plain_steps(config, *parts.strategy);
-  check_pacing(config, *parts.strategy, *parts.pacer);
+  check_pacing(config);
   return parts;
 }
 

@@ -27,6 +27,7 @@ class PlannedFacts final : public ClientFacts {
   double mean_periods(ClientId client, Tick period) const override;
   double total_rate() const override;
   bool exact() const override { return !devices_.varies(); }
+  bool planned() const override { return true; }
   std::optional<Tick> duration_of_steps(ClientId client, std::int64_t steps) const override {
     return devices_.typical(work_of_(client, steps));
   }
@@ -58,6 +59,7 @@ class ObservedFacts final : public ClientFacts {
   double mean_periods(ClientId client, Tick period) const override;
   double total_rate() const override;
   bool exact() const override { return false; }
+  bool planned() const override { return false; }
   std::optional<Tick> duration_of_steps(ClientId client, std::int64_t steps) const override;
 
  private:

@@ -193,6 +193,7 @@ WindowView Coordinator::view() const {
   view.started = started_;
   view.live = state_.live.size();
   view.accepted = accepted_.size();
+  view.waiting = pacer_.waits() ? accepted_.size() : 0;
   return view;
 }
 

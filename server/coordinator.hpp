@@ -122,6 +122,7 @@ class Coordinator {
   Reason judge(const Update& update, const LiveTask& live) const;
   void settle(Tick now, TaskId id, Verdict verdict, Reason reason, const Update* update);
   void count(Verdict verdict, Reason reason);
+  void check_hope() const;
   void take_in(Tick now, const Update& update, const LiveTask& live, std::uint64_t staleness);
   void open_sum();
   std::uint64_t charge_model(ClientId client);
@@ -162,9 +163,11 @@ class Coordinator {
   WindowClosed closed_;
   double loss_sum_ = 0.0;
   std::uint64_t loss_count_ = 0;
-  std::uint64_t fruitless_ = 0;  // windows in a row of which every update was rejected
+  std::uint64_t fruitless_ = 0;        // windows in a row of which every update was rejected
+  std::uint64_t rejected_in_row_ = 0;  // since the last acceptance
+  std::uint64_t lost_in_row_ = 0;
   Reason last_rejection_ = Reason::none;
-  std::optional<WindowId> evaluated_;  // closed windows at the latest evaluation
+  std::optional<WindowId> evaluated_;                            // closed windows at the latest evaluation
   std::pair<Version, std::optional<EvaluationResult>> quality_;  // of the version evaluated last
   bool ended_ = false;
   bool stop_requested_ = false;

@@ -21,7 +21,7 @@ void Coordinator::evaluate(Tick now) {
 }
 
 void Coordinator::evaluate_by_time(Tick now) {
-  state_.next_evaluation = now + config_.evaluate_interval;
+  state_.next_evaluation = (now / config_.evaluate_interval + 1) * config_.evaluate_interval;
   evaluate(now);
   if (reached_target()) return finish(now, "target");
   port_.call(Moment::evaluation, state_.next_evaluation, open_window());

@@ -8,6 +8,13 @@
 
 namespace fedloom {
 
+namespace {
+
+constexpr std::uint64_t kHopelessUpdates = 64;
+constexpr std::uint64_t kHopelessTasks = 10'000;
+
+}  // namespace
+
 // Of a pacer that overlaps, a client that starts at a tick sees all that ends at it.
 void Coordinator::ask_for_starts(Tick now) {
   if (starts_asked_ || pacer_.start(view()) == 0) return;
@@ -17,11 +24,16 @@ void Coordinator::ask_for_starts(Tick now) {
 
 bool Coordinator::eligible(ClientId client, Tick now) const {
   if (population_.available && !population_.available(client, now)) return false;
-  const auto task = state_.live.lower_bound({client, 0});
-  return !cohort_.contains(client) && (task == state_.live.end() || task->first.client != client);
+  const auto is_of_client = [client](const auto& tasks) {
+    const auto task = tasks.lower_bound({client, 0});
+    return task != tasks.end() && task->first.client == client;
+  };
+  return !cohort_.contains(client) && !is_of_client(state_.live) &&
+         !(pacer_.waits() && is_of_client(accepted_));
 }
 
 void Coordinator::start_tasks(Tick now) {
+  if (config_.duration > 0 && now >= config_.duration) return;  // they would be given up at once
   std::vector<ClientId> chosen;
   if (phase_->cohort == Phase::Cohort::same) {
     if (started_ == 0) chosen = previous_;
@@ -29,7 +41,7 @@ void Coordinator::start_tasks(Tick now) {
     Candidates candidates;
     candidates.population = population_.clients;
     candidates.examples = population_.examples;
-    if (population_.available || !state_.live.empty() || !cohort_.empty())
+    if (population_.available || !state_.live.empty() || !cohort_.empty() || !accepted_.empty())
       candidates.eligible = [this, now](ClientId client) { return eligible(client, now); };
     // Keyed by window and by how many have started, so that a phase that tops up draws afresh.
     Random random(config_.seed, Stream::sampling, open_window(), static_cast<std::uint32_t>(started_));
@@ -146,12 +158,27 @@ void Coordinator::on_finished(Tick now, const Update& update) {
                           : too_late             ? Verdict::discarded
                                                  : Verdict::rejected;
   settle(now, update.id, verdict, reason, &update);
+  check_hope();
   proceed(now);
+}
+
+// Windows that close by count would stay open for ever; rounds have their own limit.
+void Coordinator::check_hope() const {
+  if (pacer_.overlaps() && rejected_in_row_ >= kHopelessUpdates)
+    throw user_error(
+        "round {}: the last {} updates were all rejected, the last one as {}; is train.lr too large?",
+        open_window(), rejected_in_row_, to_string(last_rejection_));
+  // Devices of our own making; real ones come back.
+  if (population_.devices != nullptr && lost_in_row_ >= kHopelessTasks)
+    throw user_error(
+        "round {}: the last {} tasks were all lost; see devices.dropout, devices.failure and devices.leaving",
+        open_window(), lost_in_row_);
 }
 
 void Coordinator::on_lost(Tick now, TaskId task, Reason reason) {
   if (ended_ || !state_.live.contains(task)) return;
   settle(now, task, Verdict::lost, reason, nullptr);
+  check_hope();
   proceed(now);
 }
 
@@ -181,13 +208,20 @@ void Coordinator::settle(Tick now, TaskId id, Verdict verdict, Reason reason, co
 
 void Coordinator::count(Verdict verdict, Reason reason) {
   switch (verdict) {
-    case Verdict::accepted: ++closed_.accepted; break;
+    case Verdict::accepted:
+      ++closed_.accepted;
+      rejected_in_row_ = lost_in_row_ = 0;
+      break;
     case Verdict::rejected:
       ++closed_.rejected;
+      ++rejected_in_row_;
       last_rejection_ = reason;
       break;
     case Verdict::discarded: ++closed_.discarded; break;
-    case Verdict::lost: ++closed_.lost; break;
+    case Verdict::lost:
+      ++closed_.lost;
+      ++lost_in_row_;
+      break;
     case Verdict::cancelled: ++closed_.cancelled; break;
   }
   ++state_.totals.tasks;

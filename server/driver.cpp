@@ -50,31 +50,51 @@ Fleet::Listener Driver::make_listener() {
   Fleet::Listener listener;
   listener.on_event = [this](const MachineEvent& event) { emit(event); };
   if (parts_.virtual_time) return listener;
-  // Posted, so that the coordinator is never entered from inside one of its own calls.
   listener.on_update = [this](const Update& update) {
-    parts_.executor->post([this, id = update.id] {
+    enter([this, id = update.id] {
       if (!fleet_.ready(id)) return;
       if (stopping_) stopping_ = parts_.executor->now();
       if (!endings_.contains(id) || due_.contains(id)) deliver(id);
     });
   };
   listener.on_lost = [this](TaskId task, Reason reason) {
-    parts_.executor->post([this, task, reason] { coordinator_.on_lost(now(), task, reason); });
+    enter([this, task, reason] { coordinator_.on_lost(now(), task, reason); });
   };
-  listener.on_available = [this](ClientId) {
-    parts_.executor->post([this] { coordinator_.on_available(now()); });
-  };
+  listener.on_available = [this](ClientId) { enter([this] { coordinator_.on_available(now()); }); };
   return listener;
 }
 
 void Driver::run() {
+  for (const auto& [id, live] : coordinator_.state().live) fleet_.expect(id.client);
   const auto unwanted = [this] { return parts_.interrupt() != Interrupt::none; };
   pump([&] { return fleet_.peer_count() >= parts_.peers_to_wait_for || unwanted(); });
   if (unwanted()) return;
   begun_ = true;
   if (parts_.virtual_time) return run_virtually();
-  coordinator_.begin(now());
+  enter([this] { coordinator_.begin(now()); });
   pump([this] { return coordinator_.ended(); });
+}
+
+// The coordinator is never entered from inside one of its own calls: those wait for sums and evaluations, and
+// what happens meanwhile comes after them.
+void Driver::enter(Executor::Task entry) {
+  entries_.push_back(std::move(entry));
+  if (std::exchange(entered_, true)) return;
+  parts_.executor->post([this] {
+    for (; !entries_.empty(); entries_.pop_front()) {
+      const Executor::Task next = std::move(entries_.front());
+      next();
+    }
+    entered_ = false;
+  });
+}
+
+// Far ends of heavy tails add up.
+void Driver::expect_time(Tick when) const {
+  if (when < 0 || when < now())
+    throw user_error(
+        "the federation's time is over: ticks of {} after {} do not fit 64 bits; see the section devices",
+        parts_.config.ticks_per_second > 1.0 ? "a nanosecond" : "a round", now());
 }
 
 void Driver::run_virtually() {
@@ -123,7 +143,9 @@ void Driver::start(const LiveTask& live) {
 
 void Driver::schedule(const LiveTask& live, const Course& course) {
   const TaskId id = live.task.id;
-  const Tick finish = live.started + course.duration;
+  Tick finish = -1;
+  if (__builtin_add_overflow(live.started, course.duration, &finish)) finish = -1;
+  expect_time(finish);
   endings_[id] = {finish, course.lost, 0};
   virtual_.schedule({finish, EventKind::client_finish, static_cast<std::int64_t>(id.client), id.number});
 }
@@ -131,15 +153,22 @@ void Driver::schedule(const LiveTask& live, const Course& course) {
 // Real time with devices: a task ends when its device would have ended it, if its worker has by then.
 void Driver::start_slowly(const LiveTask& live, const Course& course) {
   const TaskId id = live.task.id;
-  const Tick left = std::max<Tick>(0, live.started + course.duration - now());
-  endings_[id] = {live.started + course.duration, course.lost, parts_.executor->after(left, [this, id] {
-                    if (endings_.at(id).lost != Reason::none)
-                      coordinator_.on_lost(now(), id, endings_.at(id).lost);
-                    else if (fleet_.ready(id))
-                      deliver(id);
-                    else
-                      due_.insert(id);
-                  })};
+  Tick finish = -1;
+  if (__builtin_add_overflow(live.started, course.duration, &finish)) expect_time(-1);
+  const TimerId timer = parts_.executor->after(std::max<Tick>(0, finish - now()),
+                                               [this, id] { enter([this, id] { end_slowly(id); }); });
+  endings_[id] = {finish, course.lost, timer};
+}
+
+void Driver::end_slowly(TaskId id) {
+  const auto ending = endings_.find(id);
+  if (ending == endings_.end()) return;  // it ended otherwise in the meantime
+  if (ending->second.lost != Reason::none)
+    coordinator_.on_lost(now(), id, ending->second.lost);
+  else if (fleet_.ready(id))
+    deliver(id);
+  else
+    due_.insert(id);
 }
 
 void Driver::deliver(TaskId task) {
@@ -191,10 +220,11 @@ Moment moment_of(const Event& event) {
 }  // namespace
 
 void Driver::call(Moment what, Tick when, WindowId window) {
+  if (when < 0) expect_time(when);
   if (parts_.virtual_time) return virtual_.schedule(event_of(what, when, window));
   const auto run = [this, what, window] { coordinator_.on_moment(now(), what, window); };
-  if (what == Moment::starts) return parts_.executor->post(run);
-  const TimerId timer = parts_.executor->after(std::max<Tick>(0, when - now()), run);
+  if (what == Moment::starts) return enter(run);
+  const TimerId timer = parts_.executor->after(std::max<Tick>(0, when - now()), [this, run] { enter(run); });
   if (what == Moment::look) parts_.executor->cancel(std::exchange(look_, timer));
 }
 

@@ -103,7 +103,10 @@ class Driver final : private FederationPort {
   void run_virtually();
   void schedule(const LiveTask& live, const Course& course);
   void start_slowly(const LiveTask& live, const Course& course);
+  void end_slowly(TaskId id);
   void deliver(TaskId task);
+  void enter(Executor::Task entry);
+  void expect_time(Tick when) const;
   void pump(const std::function<bool()>& done);
   void check_interrupt();
   void on_event(const Event& event);
@@ -127,6 +130,8 @@ class Driver final : private FederationPort {
     TimerId timer = 0;
   };
   std::map<TaskId, Ending> endings_;
+  std::deque<Executor::Task> entries_;  // what the coordinator is to hear, in real time
+  bool entered_ = false;
   std::set<TaskId> due_;      // emulated devices that have finished before their worker
   std::set<TaskId> unsaved_;  // kept states that count and that no checkpoint names
   // Kept states of checkpoints that newer ones replaced, one list for each interval between checkpoints.

@@ -96,6 +96,10 @@ bool Fleet::available(ClientId client) const {
   return lost != lost_at_.end() && executor_.now() - lost->second < options_.lost_after;
 }
 
+void Fleet::expect(ClientId client) {
+  if (options_.deployed && !clients_.contains(client)) lost_at_.emplace(client, executor_.now());
+}
+
 void Fleet::peer_died(std::int64_t process) {
   for (const auto& [id, peer] : peers_)
     if (peer.hello.process == process) {

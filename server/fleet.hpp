@@ -69,6 +69,8 @@ class Fleet {
   std::vector<ClientEvaluation> evaluate_clients(Version version, const std::vector<TaskId>& clients);
   /// Says goodbye to every peer.
   void dismiss(const std::string& reason, bool failed);
+  /// A deployed client of an earlier process of this run is waited for as one that was lost just now.
+  void expect(ClientId client);
   /// A peer is known to be dead before its silence shows it (its process ended).
   void peer_died(std::int64_t process);
 

@@ -9,7 +9,12 @@
 namespace fedloom {
 
 std::uint64_t weight_numerator(double value) {
-  FEDLOOM_CHECK(value >= 0.0 && value < 1048576.0, "a weight of {}", value);
+  if (!(value >= 0.0 && value < 1048576.0))
+    throw user_error(
+        "a contribution would weigh {:.3g}; weights of a pacer stay below 2^20. Durations that differ too "
+        "much, or "
+        "the staleness function, make it so",
+        value);
   if (value == 0.0) return 0;
   return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(value * kWeightUnit)));
 }

@@ -23,6 +23,12 @@ struct WindowView {
   std::uint64_t started = 0;   // tasks given out in this window
   std::uint64_t live = 0;      // not ended yet, whenever they were given out
   std::uint64_t accepted = 0;  // contributions of this window
+  std::uint64_t waiting = 0;   // clients that have contributed and wait for the window's end
+
+  /// Of `wanted` clients at work, how many are missing.
+  std::uint64_t missing(std::uint64_t wanted) const {
+    return wanted > live + waiting ? wanted - live - waiting : 0;
+  }
 };
 
 /// One candidate for the sum.
@@ -44,6 +50,8 @@ class ClientFacts {
   virtual double mean_duration(ClientId client) const = 0;
   /// E[ceil(T_i / period)], at least 1.
   virtual double mean_periods(ClientId client, Tick period) const = 0;
+  /// Whether durations were known before anything has run.
+  virtual bool planned() const = 0;
   /// sum_j 1 / E[T_j] over all clients.
   virtual double total_rate() const = 0;
   /// Whether every task of a client takes the same time, so that the means are integers.
@@ -78,6 +86,9 @@ class Pacer {
   /// Whether tasks go on when a window closes and count in a later one. Otherwise they are given up, and
   /// within a tick clients are started at once rather than after all that ends at the tick.
   virtual bool overlaps() const = 0;
+  /// Whether a client that has contributed waits for its window to close; otherwise it may start anew at
+  /// once.
+  virtual bool waits() const { return false; }
   /// What the model that a client returns is compared with: the one it started from, or the current one.
   enum class Base : std::uint8_t { start, current };
   virtual Base base() const { return Base::start; }
@@ -90,7 +101,8 @@ class Pacer {
 
 /// Real-valued weights are rounded to multiples of 2^-32.
 inline constexpr double kWeightUnit = 4294967296.0;
-/// round(value 2^32), at least 1 unless the value is 0. It must be in [0, 2^20).
+/// round(value 2^32), at least 1 unless the value is 0. Throws UserError outside [0, 2^20), where sums would
+/// be inexact.
 std::uint64_t weight_numerator(double value);
 
 /// Ticks in one second of the federation's time: pacers turn durations into ticks with it.

@@ -29,9 +29,7 @@ class AsyncFedAvgPacer : public Pacer {
  public:
   explicit AsyncFedAvgPacer(const AsyncFedAvgConfig& config) : config_(config) {}
 
-  std::uint64_t start(const WindowView& window) const override {
-    return window.live < window.population ? window.population - window.live : 0;
-  }
+  std::uint64_t start(const WindowView& window) const override { return window.missing(window.population); }
   std::uint64_t largest_cohort(std::uint64_t population) const override { return population; }
   bool close(const WindowView& window) const override { return window.accepted >= 1; }
   bool full(const WindowView& window) const override { return close(window); }

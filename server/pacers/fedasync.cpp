@@ -34,8 +34,7 @@ class FedAsyncPacer : public Pacer {
   explicit FedAsyncPacer(const FedAsyncConfig& config) : config_(config) {}
 
   std::uint64_t start(const WindowView& window) const override {
-    const std::uint64_t wanted = largest_cohort(window.population);
-    return window.live < wanted ? wanted - window.live : 0;
+    return window.missing(largest_cohort(window.population));
   }
   std::uint64_t largest_cohort(std::uint64_t population) const override {
     return config_.concurrency == 0 ? population

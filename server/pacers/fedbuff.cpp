@@ -88,9 +88,8 @@ class FedBuffPacer : public Pacer {
 
   std::uint64_t start(const WindowView& window) const override {
     const bool others_wait = window.live > 0 || window.accepted > 0;
-    if (config_.release == "at_aggregation" && !window.opening && others_wait) return 0;
-    const std::uint64_t wanted = largest_cohort(window.population);
-    return window.live < wanted ? wanted - window.live : 0;
+    if (waits() && !window.opening && others_wait) return 0;
+    return window.missing(largest_cohort(window.population));
   }
   std::uint64_t largest_cohort(std::uint64_t population) const override {
     return config_.concurrency == 0 ? population
@@ -98,10 +97,10 @@ class FedBuffPacer : public Pacer {
   }
   bool close(const WindowView& window) const override {
     // Clients that wait for the update must not wait for ever: where all have ended, who is in makes it.
-    const bool all_wait = config_.release == "at_aggregation" && !window.opening && window.live == 0;
-    return window.accepted >= goal() || (all_wait && window.accepted > 0);
+    const bool all_wait = waits() && !window.opening && window.live == 0 && window.accepted > 0;
+    return full(window) || all_wait;
   }
-  bool full(const WindowView& window) const override { return window.accepted >= goal(); }
+  bool full(const WindowView& window) const override { return window.accepted >= goal(window.population); }
   std::optional<Tick> next_look(const WindowView& /*window*/) const override { return std::nullopt; }
   Reason admit(const ContributionView& contribution) const override {
     const bool old =
@@ -116,7 +115,11 @@ class FedBuffPacer : public Pacer {
         static_cast<double>(contribution.examples) / static_cast<double>(facts.all_examples());
     if (config_.weights == "examples") weight *= share * clients;
     if (config_.weights == "unbiased") {
-      if (shares_.empty()) shares_ = participation(facts, goal(), config_.horizon);
+      if (!facts.planned())
+        throw user_error(
+            "pacer fedbuff: weights: unbiased needs durations that are known beforehand, so it is for "
+            "simulations");
+      if (shares_.empty()) shares_ = participation(facts, goal(facts.clients()), config_.horizon);
       const double importance = config_.importance == "uniform" ? 1.0 / clients : share;
       // A client that is in none of the simulated updates would be in less than one.
       const double least = 1.0 / static_cast<double>(config_.horizon);
@@ -125,16 +128,20 @@ class FedBuffPacer : public Pacer {
     return weight_numerator(weight);
   }
 
-  std::optional<double> normaliser(const WindowView& /*window*/,
-                                   const ClientFacts& /*facts*/) const override {
+  std::optional<double> normaliser(const WindowView& window, const ClientFacts& /*facts*/) const override {
     if (config_.weights == "unbiased") return kWeightUnit;
     if (config_.normalise == "weights") return std::nullopt;
-    return static_cast<double>(config_.buffer) * kWeightUnit;
+    return static_cast<double>(goal(window.population)) * kWeightUnit;
   }
   bool overlaps() const override { return true; }
+  bool waits() const override { return config_.release == "at_aggregation"; }
 
  private:
-  std::uint64_t goal() const { return static_cast<std::uint64_t>(config_.buffer); }
+  // Where clients wait for the update there are never more in it than are at work.
+  std::uint64_t goal(std::uint64_t population) const {
+    const auto buffer = static_cast<std::uint64_t>(config_.buffer);
+    return waits() ? std::min(buffer, largest_cohort(population)) : buffer;
+  }
 
   FedBuffConfig config_;
   mutable std::vector<double> shares_;  // of updates, by client; computed when first needed

@@ -11,10 +11,13 @@
 // dt >= max T_i is synchronous FedAvg to the bit. Durations that vary give d_i = E[ceil(T_i / dt)] p_i.
 // eta_g is the strategy's server_lr.
 #include "core/config.hpp"
+#include "core/error.hpp"
 #include "server/pacer.hpp"
 
 namespace fedloom {
 namespace {
+
+constexpr double kMostExact = 4503599627370496.0;  // 2^52: integers that sums hold exactly
 
 struct FedFixConfig {
   Duration window{1'000'000'000};
@@ -37,7 +40,7 @@ class FedFixPacer : public Pacer {
       : config_(config), period_(scale.ticks(config.window.seconds())) {}
 
   std::uint64_t start(const WindowView& window) const override {
-    return window.opening && window.live < window.population ? window.population - window.live : 0;
+    return window.opening ? window.missing(window.population) : 0;
   }
   std::uint64_t largest_cohort(std::uint64_t population) const override { return population; }
   bool close(const WindowView& window) const override { return window.looked >= window.opened + period_; }
@@ -51,7 +54,12 @@ class FedFixPacer : public Pacer {
     const std::uint64_t importance = uniform() ? 1 : contribution.examples;
     if (!unbiased()) return importance;
     const double windows = facts.mean_periods(contribution.client, period_);
-    if (facts.exact()) return static_cast<std::uint64_t>(windows) * importance;
+    if (facts.exact()) {
+      if (windows * static_cast<double>(importance) >= kMostExact)
+        throw user_error("pacer fedfix: a task of client {} lasts {:.3g} windows; make window longer",
+                         contribution.client, windows);
+      return static_cast<std::uint64_t>(windows) * importance;
+    }
     return weight_numerator(windows * static_cast<double>(importance) / everybody(facts));
   }
 
@@ -59,6 +67,7 @@ class FedFixPacer : public Pacer {
     return unbiased() && !facts.exact() ? kWeightUnit : everybody(facts);
   }
   bool overlaps() const override { return true; }
+  bool waits() const override { return true; }
 
  private:
   bool uniform() const { return config_.importance == "uniform"; }

@@ -34,7 +34,7 @@ class SemiSyncPacer : public Pacer {
       : config_(config), period_(scale.ticks(config.window.seconds())) {}
 
   std::uint64_t start(const WindowView& window) const override {
-    return window.opening && window.live < window.population ? window.population - window.live : 0;
+    return window.opening ? window.missing(window.population) : 0;
   }
   std::uint64_t largest_cohort(std::uint64_t population) const override { return population; }
   bool close(const WindowView& window) const override { return window.looked >= window.opened + period_; }
@@ -51,6 +51,7 @@ class SemiSyncPacer : public Pacer {
     return std::nullopt;
   }
   bool overlaps() const override { return true; }
+  bool waits() const override { return true; }
 
   std::int64_t steps(ClientId client, const Recipe& /*recipe*/, const ClientFacts& facts) const override {
     const auto fits = [&](std::int64_t steps) {

@@ -1,6 +1,6 @@
 // Asynchronous federations as real processes: the same bits on any machinery and after a kill, the same
 // course in real time as in simulated time, and on deployed clients.
-#include <cstdlib>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -65,22 +65,23 @@ INSTANTIATE_TEST_SUITE_P(
 
 // ---- real time beside simulated time ----
 
-// Tasks as they started and ended, without their ticks.
-std::vector<std::string> course(const std::string& out, std::vector<Tick>& ticks) {
+// What happened, in order and without its ticks; `ticks` has them, by what happened.
+std::vector<std::string> course(const std::string& out, std::map<std::string, Tick>& ticks) {
   std::vector<std::string> lines;
+  const auto note = [&](Tick tick, const std::string& key, const std::string& rest) {
+    lines.push_back(key + rest);
+    ticks[key] = tick;
+  };
   for_each_event(out + "/events.jsonl", kWholeFile, [&](const FederationEvent& event) {
-    if (const auto* started = std::get_if<TaskStarted>(&event)) {
-      lines.push_back(
-          fmt::format("{} starts {} from {}", started->task.client, started->task.number, started->version));
-      ticks.push_back(started->tick);
-    } else if (const auto* ended = std::get_if<TaskEnded>(&event)) {
-      lines.push_back(fmt::format("{} ends {} as {}, {} behind", ended->task.client, ended->task.number,
-                                  to_string(ended->verdict), ended->staleness));
-      ticks.push_back(ended->tick);
-    } else if (const auto* closed = std::get_if<WindowClosed>(&event)) {
-      lines.push_back(fmt::format("window {} closes with {}", closed->window, closed->accepted));
-      ticks.push_back(closed->tick);
-    }
+    if (const auto* started = std::get_if<TaskStarted>(&event))
+      note(started->tick, fmt::format("{} starts {}", started->task.client, started->task.number),
+           fmt::format(" from {}", started->version));
+    else if (const auto* ended = std::get_if<TaskEnded>(&event))
+      note(ended->tick, fmt::format("{} ends {}", ended->task.client, ended->task.number),
+           fmt::format(" as {}, {} behind", to_string(ended->verdict), ended->staleness));
+    else if (const auto* closed = std::get_if<WindowClosed>(&event))
+      note(closed->tick, fmt::format("window {} closes", closed->window),
+           fmt::format(" with {}", closed->accepted));
   });
   return lines;
 }
@@ -88,6 +89,7 @@ std::vector<std::string> course(const std::string& out, std::vector<Tick>& ticks
 class RealClock : public ::testing::TestWithParam<Pacing> {};
 
 // Durations whose events lie at least 100 ms apart (found by search; the ends of FedFix's windows included).
+// Whatever comes half of that late on a machine that is busy otherwise may come in another order.
 TEST_P(RealClock, HasTheCourseOfTheSimulation) {
   const TempFolder folder;
   const Words job =
@@ -97,22 +99,74 @@ TEST_P(RealClock, HasTheCourseOfTheSimulation) {
            fmt::format("pacer={}", GetParam().pacer)});
   const Outcome simulated = run_job(folder / "virtual", job + Words{"--workers", "1"});
   const Outcome real = run_job(folder / "real", job + Words{"--workers", "1", "--set", "clock=real"});
-  std::vector<Tick> planned;
-  std::vector<Tick> happened;
+  std::map<std::string, Tick> planned;
+  std::map<std::string, Tick> happened;
   const auto wanted = course(folder / "virtual", planned);
   const auto found = course(folder / "real", happened);
   Tick late = 0;
-  for (std::size_t i = 0; i < std::min(planned.size(), happened.size()); ++i)
-    late = std::max(late, happened[i] - planned[i]);
-  if (found != wanted && late > 40'000'000)
-    GTEST_SKIP() << "this machine was too busy to tell: an event came " << late / 1'000'000 << " ms late";
+  for (const auto& [what, tick] : happened)
+    if (planned.contains(what)) late = std::max(late, tick - planned.at(what));
+  if (found != wanted && late > 50'000'000)
+    GTEST_SKIP() << "this machine was too busy to tell: something came " << late / 1'000'000 << " ms late";
   EXPECT_EQ(found, wanted);
   EXPECT_EQ(real.model_hash, simulated.model_hash);
+}
+
+// Tasks that end together while the server waits for a sum: each is a window of its own, one after the other.
+TEST(RealTime, EndsThatCoincideAreTakenOneByOne) {
+  const TempFolder folder;
+  (void)run_job(folder / "run", set({"data.clients=8", "rounds=24", "evaluate.every=1", "clock=real",
+                                     "pacer=async_fedavg", "devices={task: 40ms}", "runtime.workers=2"}));
+  WindowId windows = 0;
+  Tick last = 0;
+  for_each_event(folder / "run/events.jsonl", kWholeFile, [&](const FederationEvent& event) {
+    const auto* closed = std::get_if<WindowClosed>(&event);
+    if (closed == nullptr) return;
+    EXPECT_EQ(closed->window, ++windows);
+    EXPECT_EQ(closed->accepted, 1U);
+    EXPECT_EQ(closed->version, windows);
+    EXPECT_GE(closed->tick, last);
+    last = closed->tick;
+  });
+  EXPECT_EQ(windows, 24U);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RealClock,
                          ::testing::Values(Pacing{"fedfix", "{name: fedfix, window: 700ms}"},
                                            Pacing{"fedbuff", "{name: fedbuff, buffer: 3}"}),
+                         [](const auto& instance) { return instance.param.name; });
+
+// ---- runs that cannot get anywhere ----
+
+struct Hopeless {
+  const char* name;
+  std::vector<std::string> settings;
+  const char* said;
+};
+
+void PrintTo(const Hopeless& hopeless, std::ostream* out) { *out << hopeless.name; }
+
+class EndsWithAReason : public ::testing::TestWithParam<Hopeless> {};
+
+TEST_P(EndsWithAReason, UnderEveryPacerThatOverlaps) {
+  for (const char* pacer :
+       {"fedfix", "async_fedavg", "fedasync", "{name: fedbuff, buffer: 2}", "semi_sync"}) {
+    SCOPED_TRACE(pacer);
+    const TempFolder folder;
+    const Ended ended =
+        finish(Words{"run", kSmallJob, "--quiet", "--no-report", "--out", folder / "run"} +
+               set({"data.clients=3", "devices={task: 1s}", "rounds=100000", "evaluate.every=0",
+                    "runtime.transport=inproc", "runtime.workers=1", fmt::format("pacer={}", pacer)}) +
+               set(GetParam().settings));
+    EXPECT_EQ(ended.code, 2) << ended.err;
+    EXPECT_NE(ended.err.find(GetParam().said), std::string::npos) << ended.err;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EndsWithAReason,
+                         ::testing::Values(Hopeless{"Rejected", {"train.lr=1e38"}, "rejected"},
+                                           Hopeless{"Lost", {"devices.dropout=1"}, "all lost"},
+                                           Hopeless{"OutOfTime", {"devices.task=1e10"}, "time is over"}),
                          [](const auto& instance) { return instance.param.name; });
 
 // ---- deployed ----

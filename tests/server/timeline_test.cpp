@@ -135,6 +135,29 @@ TEST(Timeline, FedBuffWhoseClientsWaitForTheUpdate) {
                kWeightUnit);
 }
 
+TEST(Timeline, FedBuffsClientsWaitAlsoWhereTheyEndTogether) {
+  // Equal speeds and c = 2 of 3: at tick 4 clients 0 and 1 make an update, theta = (1.5 + 3) / 2 = 9/4, and
+  // client 2 waits in the next buffer. At 8 client 0, from 9/4: (3/8 + 6) / 2 more, 87/16. Client 1 waits in
+  // the third.
+  const Timeline timeline(
+      {.pacer = "fedbuff",
+       .settings = "{buffer: 2, release: at_aggregation, staleness: {function: constant}}",
+       .durations = {4, 4, 4},
+       .windows = 2});
+  expect_steps(timeline, {{4, {0, 1}, {0, 0}, {1, 1}, 9.0 / 4}, {8, {0, 2}, {1, 0}, {1, 1}, 87.0 / 16}},
+               kWeightUnit);
+}
+
+TEST(Timeline, FedBuffsBufferIsNeverLargerThanTheClientsThatWait) {
+  // A buffer of 10 for 3 clients is one of 3, and its update their mean.
+  const Timeline timeline(
+      {.pacer = "fedbuff",
+       .settings = "{buffer: 10, release: at_aggregation, staleness: {function: constant}}",
+       .windows = 1});
+  EXPECT_EQ(timeline.steps().at(0).tick, 10);
+  EXPECT_NEAR(timeline.theta(), 3.5, kFloat);
+}
+
 TEST(Timeline, FedBuffWithEqualSpeedsAndAFullBufferIsFedAvgToTheBit) {
   const Timeline buffered(
       {.pacer = "fedbuff", .settings = "buffer: 3", .durations = {4, 4, 4}, .windows = 2});
@@ -212,6 +235,18 @@ TEST(Timeline, AVersionGoesWhenItsLastTaskHasEnded) {
   const auto& port = timeline.federation().port;
   EXPECT_LE(port.published.size() - port.retired.size(), 4U);
   EXPECT_EQ(std::set<Version>(port.retired.begin(), port.retired.end()).size(), port.retired.size());
+}
+
+TEST(Timeline, UpdatesThatAreAllRejectedEndTheRunWithTheReason) {
+  // A target beyond the range of a slot (1024): every change is rejected, and no window would ever close.
+  try {
+    const Timeline timeline(
+        {.pacer = "fedbuff", .settings = "buffer: 2", .targets = {1e5, 1e5, 1e5}, .windows = 1});
+    FAIL() << "it goes on";
+  } catch (const UserError& error) {
+    EXPECT_NE(std::string(error.what()).find("all rejected, the last one as range"), std::string::npos)
+        << error.what();
+  }
 }
 
 // ---- weights ----
@@ -306,6 +341,8 @@ TEST(Pacers, RefuseWhatMakesNoSense) {
   EXPECT_THROW(make_pacer("window: 0s", 1.0, "fedfix"), UserError);
   EXPECT_THROW(make_pacer("alpha: 0", 1.0, "fedasync"), UserError);
   EXPECT_THROW(make_pacer("staleness: {function: cubic}", 1.0, "fedasync"), UserError);
+  EXPECT_THROW(weight_numerator(1e9), UserError);
+  EXPECT_THROW(weight_numerator(std::nan("")), UserError);
 }
 
 TEST(Pacers, DropWhatIsTooOld) {

@@ -142,6 +142,7 @@ struct Hopeless {
   const char* name;
   std::vector<std::string> settings;
   const char* said;
+  bool in_fixed_windows = true;  // whether windows that close by time end with it as well
 };
 
 void PrintTo(const Hopeless& hopeless, std::ostream* out) { *out << hopeless.name; }
@@ -152,6 +153,8 @@ TEST_P(EndsWithAReason, UnderEveryPacerThatOverlaps) {
   for (const char* pacer :
        {"fedfix", "async_fedavg", "fedasync", "{name: fedbuff, buffer: 2}", "semi_sync"}) {
     SCOPED_TRACE(pacer);
+    const bool fixed_windows = std::string(pacer) == "fedfix" || std::string(pacer) == "semi_sync";
+    if (fixed_windows && !GetParam().in_fixed_windows) continue;
     const TempFolder folder;
     const Ended ended =
         finish(Words{"run", kSmallJob, "--quiet", "--no-report", "--out", folder / "run"} +
@@ -166,7 +169,8 @@ TEST_P(EndsWithAReason, UnderEveryPacerThatOverlaps) {
 INSTANTIATE_TEST_SUITE_P(All, EndsWithAReason,
                          ::testing::Values(Hopeless{"Rejected", {"train.lr=1e38"}, "rejected"},
                                            Hopeless{"Lost", {"devices.dropout=1"}, "all lost"},
-                                           Hopeless{"OutOfTime", {"devices.task=1e10"}, "time is over"}),
+                                           Hopeless{
+                                               "OutOfTime", {"devices.task=1e10"}, "time is over", false}),
                          [](const auto& instance) { return instance.param.name; });
 
 // ---- deployed ----

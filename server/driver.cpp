@@ -68,7 +68,7 @@ void Driver::run() {
   for (const auto& [id, live] : coordinator_.state().live) fleet_.expect(id.client);
   const auto unwanted = [this] { return parts_.interrupt() != Interrupt::none; };
   pump([&] { return fleet_.peer_count() >= parts_.peers_to_wait_for || unwanted(); });
-  if (unwanted()) return;
+  if (unwanted()) throw Interrupted();  // nothing has begun
   begun_ = true;
   if (parts_.virtual_time) return run_virtually();
   enter([this] { coordinator_.begin(now()); });

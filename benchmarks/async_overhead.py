@@ -3,9 +3,9 @@
 
 usage: benchmarks/async_overhead.py [--pairs 5] [FEDLOOM]      default build/release/fedloom
 
-Twenty clients of equal speed on MNIST train McMahan's CNN (15 steps of 10 images a task) for ten tasks each: ten synchronous
-rounds of 20, or the same 200 trainings under another pacer. Runs take turns; printed are ratios to the synchronous
-run of the same turn, with their median and range.
+The job of experiments/papers/fedfix/cifar10_cnn.yaml with clients of equal speed: five synchronous rounds of 20 clients, or
+the same 100 trainings under another pacer. Runs take turns; printed are ratios to the synchronous run of the same
+turn, with their median and range.
 """
 import argparse
 import json
@@ -20,24 +20,18 @@ PACERS = {
     "fedbuff K=5": "{name: fedbuff, buffer: 5}",
     "async_fedavg": "{name: async_fedavg}",
 }
-JOB = """
-seed: 1
-duration: 10s
-data: {source: mnist, partition: iid, clients: 20}
-model: cnn
-train: {steps: 15, batch_size: 10, lr: 0.001}
-devices: {task: 1s}
-evaluate: {every: 0}
-checkpoint: {every: 0}
-"""
+JOB = pathlib.Path(__file__).resolve().parent.parent / "experiments/papers/fedfix/cifar10_cnn.yaml"
+SETTINGS = ["duration=5s", "devices.task.percent=0", "train.lr=0.0001", "evaluate.interval=0s", "checkpoint.every=0"]
 
 
-def wall(program, job, folder, pacer):
-    subprocess.run([program, "run", str(job), "--out", str(folder), "--quiet", "--no-report", "--set", f"pacer={pacer}"],
-                   check=True)
+def wall(program, folder, pacer):
+    command = [program, "run", str(JOB), "--out", str(folder), "--quiet", "--no-report"]
+    for setting in SETTINGS + [f"pacer={pacer}"]:
+        command += ["--set", setting]
+    subprocess.run(command, check=True)
     summary = json.loads((folder / "summary.json").read_text())
     lines = [json.loads(line) for line in open(folder / "run.jsonl") if '"event":"machine"' in line]
-    assert summary["clients_accepted"] == 200, summary["clients_accepted"]
+    assert summary["clients_accepted"] == 100, summary["clients_accepted"]
     joined = [json.loads(line)["wall"] for line in open(folder / "run.jsonl") if '"peer_joined"' in line]
     return lines[-1]["wall"] - max(joined)  # without loading data
 
@@ -49,10 +43,8 @@ def main():
     arguments = parser.parse_args()
     ratios = {name: [] for name in PACERS}
     with tempfile.TemporaryDirectory() as place:
-        job = pathlib.Path(place) / "job.yaml"
-        job.write_text(JOB)
         for turn in range(arguments.pairs):
-            seconds = {name: wall(arguments.program, job, pathlib.Path(place) / f"{turn}-{i}", pacer)
+            seconds = {name: wall(arguments.program, pathlib.Path(place) / f"{turn}-{i}", pacer)
                        for i, (name, pacer) in enumerate(PACERS.items())}
             for name in PACERS:
                 ratios[name].append(seconds[name] / seconds["sync"])

@@ -22,6 +22,22 @@ FIGURES = {
     "cifar10-pfl": ("CIFAR-10, 1000 users, 50 per round", [("cifar10-pfl-1", "FedAvg")]),
 }
 
+# Against the federation's time in seconds, mean and range over seeds 1 to 3: title, column, label of it, runs.
+BY_TIME = {
+    "mnist-bias": (
+        "softmax on MNIST, one digit per client, F-80",
+        "test_loss",
+        "test loss",
+        [
+            ("bias-sync", "synchronous"),
+            ("bias-async-weight", "asynchronous, unbiased"),
+            ("bias-async-identical", "asynchronous, identical"),
+            ("bias-fedfix-weight", "FedFix 0.2, unbiased"),
+            ("bias-fedfix-identical", "FedFix 0.2, identical"),
+        ],
+    ),
+}
+
 
 def curve(name):
     with open(HERE.parent / "metrics" / f"{name}.csv", newline="") as file:
@@ -36,5 +52,28 @@ for file_name, (title, runs) in FIGURES.items():
     axes.set(title=title, xlabel="round", ylabel="test accuracy, %", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
+    figure.savefig(HERE / f"{file_name}.svg", metadata={"Date": None})
+    plt.close(figure)
+
+
+def by_time(name, column):
+    runs = []
+    for seed in (1, 2, 3):
+        with open(HERE.parent / "metrics" / f"{name}-{seed}.csv", newline="") as file:
+            rows = {int(row["tick"]) / 1e9: float(row[column]) for row in csv.DictReader(file) if row[column]}
+        runs.append(rows)
+    times = sorted(set.intersection(*(set(rows) for rows in runs)))
+    return times, [[rows[time] for rows in runs] for time in times]
+
+
+for file_name, (title, column, label, runs) in BY_TIME.items():
+    figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
+    for name, text in runs:
+        times, values = by_time(name, column)
+        (line,) = axes.plot(times, [sum(v) / len(v) for v in values], label=text)
+        axes.fill_between(times, [min(v) for v in values], [max(v) for v in values], color=line.get_color(), alpha=0.2)
+    axes.set(title=title, xlabel="simulated time, s", ylabel=label, ylim=(0.26, 0.4), xlim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper right", fontsize="small")
     figure.savefig(HERE / f"{file_name}.svg", metadata={"Date": None})
     plt.close(figure)

@@ -21,7 +21,7 @@ PACERS = {
     "async_fedavg": "{name: async_fedavg}",
 }
 JOB = pathlib.Path(__file__).resolve().parent.parent / "experiments/papers/fedfix/cifar10_cnn.yaml"
-SETTINGS = ["duration=5s", "devices.task.percent=0", "train.lr=0.0001", "evaluate.interval=0s", "checkpoint.every=0"]
+SETTINGS = ["duration=5s", "devices.task.percent=0", "train.lr=0.0001", "evaluate.interval=0s", "evaluate.every=0", "checkpoint.every=0"]
 
 
 def wall(program, folder, pacer):

@@ -12,7 +12,7 @@
 // eta_g is the strategy's server_lr.
 #include "core/config.hpp"
 #include "core/error.hpp"
-#include "server/pacer.hpp"
+#include "server/fixed_windows.hpp"
 
 namespace fedloom {
 namespace {
@@ -34,26 +34,15 @@ struct FedFixConfig {
   }
 };
 
-class FedFixPacer : public Pacer {
+class FedFixPacer : public FixedWindowPacer {
  public:
   FedFixPacer(const FedFixConfig& config, const TimeScale& scale)
-      : config_(config), period_(scale.ticks(config.window.seconds())) {}
-
-  std::uint64_t start(const WindowView& window) const override {
-    return window.opening ? window.missing(window.population) : 0;
-  }
-  std::uint64_t largest_cohort(std::uint64_t population) const override { return population; }
-  bool close(const WindowView& window) const override { return window.looked >= window.opened + period_; }
-  bool full(const WindowView& /*window*/) const override { return false; }
-  std::optional<Tick> next_look(const WindowView& window) const override {
-    return close(window) ? std::nullopt : std::optional<Tick>(window.opened + period_);
-  }
-  Reason admit(const ContributionView& /*contribution*/) const override { return Reason::none; }
+      : FixedWindowPacer(scale.ticks(config.window.seconds())), config_(config) {}
 
   std::uint64_t weight(const ContributionView& contribution, const ClientFacts& facts) const override {
     const std::uint64_t importance = uniform() ? 1 : contribution.examples;
     if (!unbiased()) return importance;
-    const double windows = facts.mean_periods(contribution.client, period_);
+    const double windows = facts.mean_periods(contribution.client, period());
     if (facts.exact()) {
       if (windows * static_cast<double>(importance) >= kMostExact)
         throw user_error("pacer fedfix: a task of client {} lasts {:.3g} windows; make window longer",
@@ -66,8 +55,6 @@ class FedFixPacer : public Pacer {
   std::optional<double> normaliser(const WindowView& /*window*/, const ClientFacts& facts) const override {
     return unbiased() && !facts.exact() ? kWeightUnit : everybody(facts);
   }
-  bool overlaps() const override { return true; }
-  bool waits() const override { return true; }
 
  private:
   bool uniform() const { return config_.importance == "uniform"; }
@@ -77,7 +64,6 @@ class FedFixPacer : public Pacer {
   }
 
   FedFixConfig config_;
-  Tick period_;
 };
 
 const Registration<PacerRegistry, FedFixConfig> kFedFix{

@@ -11,7 +11,7 @@
 #include <algorithm>
 
 #include "core/config.hpp"
-#include "server/pacer.hpp"
+#include "server/fixed_windows.hpp"
 
 namespace fedloom {
 namespace {
@@ -28,21 +28,11 @@ struct SemiSyncConfig {
   }
 };
 
-class SemiSyncPacer : public Pacer {
+class SemiSyncPacer : public FixedWindowPacer {
  public:
   SemiSyncPacer(const SemiSyncConfig& config, const TimeScale& scale)
-      : config_(config), period_(scale.ticks(config.window.seconds())) {}
+      : FixedWindowPacer(scale.ticks(config.window.seconds())), config_(config) {}
 
-  std::uint64_t start(const WindowView& window) const override {
-    return window.opening ? window.missing(window.population) : 0;
-  }
-  std::uint64_t largest_cohort(std::uint64_t population) const override { return population; }
-  bool close(const WindowView& window) const override { return window.looked >= window.opened + period_; }
-  bool full(const WindowView& /*window*/) const override { return false; }
-  std::optional<Tick> next_look(const WindowView& window) const override {
-    return close(window) ? std::nullopt : std::optional<Tick>(window.opened + period_);
-  }
-  Reason admit(const ContributionView& /*contribution*/) const override { return Reason::none; }
   std::uint64_t weight(const ContributionView& contribution, const ClientFacts& /*facts*/) const override {
     return config_.weights == "uniform" ? 1 : contribution.examples;
   }
@@ -50,12 +40,10 @@ class SemiSyncPacer : public Pacer {
                                    const ClientFacts& /*facts*/) const override {
     return std::nullopt;
   }
-  bool overlaps() const override { return true; }
-  bool waits() const override { return true; }
 
   std::int64_t steps(ClientId client, const Recipe& /*recipe*/, const ClientFacts& facts) const override {
     const auto fits = [&](std::int64_t steps) {
-      return facts.duration_of_steps(client, steps).value_or(period_ + 1) <= period_;
+      return facts.duration_of_steps(client, steps).value_or(period() + 1) <= period();
     };
     if (!facts.duration_of_steps(client, 1)) return 0;
     // A task's duration grows with its steps: double, then halve.
@@ -72,7 +60,6 @@ class SemiSyncPacer : public Pacer {
 
  private:
   SemiSyncConfig config_;
-  Tick period_;
 };
 
 const Registration<PacerRegistry, SemiSyncConfig> kSemiSync{

@@ -54,15 +54,15 @@ void LocalObjective::finish(TaskRun& run, Update& update) const {
 }
 
 Payload delta_payload(const TaskRun& run) {
-  Blob delta = Blob::allocate(run.exchanged->size() * sizeof(float));
+  Blob delta = Blob::allocate(run.uploaded->size() * sizeof(float));
   const std::span<float> values = delta.writable_as<float>();
   std::size_t packed = 0;
-  for (const SliceSet::Run& slice : run.exchanged->runs()) {
+  for (const SliceSet::Run& slice : run.uploaded->runs()) {
     subtract(run.parameters.data() + slice.offset, run.start.data() + slice.offset, values.data() + packed,
              slice.size);
     packed += slice.size;
   }
-  return {"delta", {static_cast<std::int64_t>(run.exchanged->size())}, std::move(delta)};
+  return {"delta", {static_cast<std::int64_t>(run.uploaded->size())}, std::move(delta)};
 }
 
 }  // namespace fedloom

@@ -31,7 +31,8 @@ class LocalData {
 struct TaskRun {
   const Task* task = nullptr;
   const Model* model = nullptr;
-  const SliceSet* exchanged = nullptr;
+  const SliceSet* exchanged = nullptr;  // slices that travel
+  const SliceSet* uploaded = nullptr;   // those of them that this task returns
   LocalData* data = nullptr;
   Workspace* workspace = nullptr;
   Optimizer* optimizer = nullptr;
@@ -73,11 +74,11 @@ class LocalObjective {
   /// Whether correct() may do anything. When it does not and SGD is plain, a step is joined with the backward
   /// pass and no gradient is written. An objective of its own is taken to correct unless it says otherwise.
   virtual bool corrects() const;
-  /// Fill the update. Default: slot "delta" = exchanged slices of parameters - start.
+  /// Fill the update. Default: slot "delta" = uploaded slices of parameters - start.
   virtual void finish(TaskRun& run, Update& update) const;
 };
 
-/// parameters - start on the exchanged slices, as the payload "delta".
+/// parameters - start on the uploaded slices, as the payload "delta".
 Payload delta_payload(const TaskRun& run);
 
 }  // namespace fedloom

@@ -3,7 +3,16 @@
 
 #include <algorithm>
 
+#include "models/adapters/adaptation.hpp"
+
 namespace fedloom {
+
+bool trains(const Recipe& recipe, const Slice& slice) {
+  if (slice.role == Role::statistic) return true;
+  return slice.role == Role::trained &&
+         std::none_of(recipe.frozen.begin(), recipe.frozen.end(),
+                      [&](const std::string& pattern) { return fits(pattern, slice.name); });
+}
 
 const SlotSum& PhaseSum::slot(std::string_view name) const {
   const auto it = slots.find(name);
@@ -23,10 +32,31 @@ void Strategy::start(ServerState& /*state*/, const PopulationInfo& /*population*
 std::optional<Phase> Strategy::next_phase(const ServerState& state, const WindowSums& window,
                                           const Recipe& base) const {
   if (!window.phases.empty()) return std::nullopt;
-  return train_phase(base, exchanged(state.model.layout()).size());
+  return train_phase(base, uploaded(state.model.layout(), base).size());
 }
 
+SliceSet Strategy::uploaded(const Layout& layout, const Recipe& recipe) const {
+  const SliceSet all = exchanged(layout);
+  return {layout, [&](const Slice& slice) { return all.contains(slice) && trains(recipe, slice); }};
+}
+
+SliceSet Strategy::personal(const Layout& /*layout*/) const { return {}; }
+
 void Strategy::prepare(const ServerState& /*state*/, Task& /*task*/) const {}
+
+std::size_t Strategy::slot_size(const ServerState& /*state*/, const SlotSpec& slot,
+                                const Task& /*task*/) const {
+  return slot.size;
+}
+
+PatchParts Strategy::patch(ServerState& /*state*/) const {
+  FEDLOOM_CHECK(false, "this strategy makes no patches");
+  return {};
+}
+
+void Strategy::apply(const PatchParts& /*parts*/, ParameterVector& /*model*/) const {
+  FEDLOOM_CHECK(false, "this strategy makes no patches");
+}
 
 Reason Strategy::decode(Update& /*update*/) const { return Reason::none; }
 

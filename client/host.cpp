@@ -79,6 +79,9 @@ void ClientHost::on_message(const Message& message) {
     case MessageType::shared:
       if (auto v = decode<Shared>(message)) return on_shared(std::move(*v));
       break;
+    case MessageType::patch:
+      if (const auto v = decode<Patch>(message)) return on_patch(*v);
+      break;
     case MessageType::task:
       if (const auto v = decode<Task>(message)) return on_task(*v);
       break;
@@ -144,10 +147,37 @@ void ClientHost::on_shared(Shared shared) {
   versions[shared.version] = std::move(shared.payload);
 }
 
+// The next model, made of the one that is here; before the first of them that is everybody's initial model.
+void ClientHost::on_patch(const Patch& patch) {
+  if (!world_) return;
+  try {
+    const std::shared_ptr<const Layout> layout = world_->model->layout();
+    const SliceSet exchanged = world_->strategy->exchanged(*layout);
+    ParameterVector model(layout);
+    std::copy(world_->initial.begin(), world_->initial.end(), model.values().begin());
+    auto& versions = shared_["model"];
+    if (patch.from > 0) {
+      const auto before = versions.find(patch.from);
+      if (before == versions.end() || before->second.values().size() != exchanged.size())
+        throw user_error("a patch of version {} of the model, which is not here", patch.from);
+      exchanged.scatter(before->second.values(), model.values());
+    }
+    world_->strategy->apply(patch.parts, model);
+    Tensor next = Tensor::zeros({static_cast<std::int64_t>(exchanged.size())});
+    exchanged.gather(model.values(), next.data);
+    versions.clear();
+    versions[patch.from + 1] = Payload::from("model", std::move(next));
+  } catch (const std::exception& error) {
+    give_up(error.what());
+  }
+}
+
 std::optional<SharedVectors> ClientHost::vectors_of(const std::vector<std::string>& names,
                                                     Version version) const {
   SharedVectors vectors;
   for (const std::string& name : names) {
+    // Where the model goes by patches its version 0 never travels.
+    if (name == "model" && version == 0 && world_ && world_->strategy->traits().patches_model) continue;
     const auto versions = shared_.find(name);
     if (versions == shared_.end()) return std::nullopt;
     const auto it = versions->second.find(version);

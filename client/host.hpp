@@ -50,6 +50,7 @@ class ClientHost {
   void on_message(const Message& message);
   void on_welcome(const Welcome& welcome);
   void on_shared(Shared shared);
+  void on_patch(const Patch& patch);
   void on_task(const Task& task);
   void settle_before(const Task& task);
   void on_trained(const Task& task, Update update, Tick took);

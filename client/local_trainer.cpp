@@ -85,28 +85,29 @@ Batch GatheredData::batch(std::span<const std::uint32_t> positions) {
 
 LocalTrainer::LocalTrainer(std::shared_ptr<const LocalWorld> world)
     : world_(std::move(world)),
-      exchanged_(world_->strategy->exchanged(*world_->model->layout())),
+      forms_(world_->model, world_->strategy, world_->initial, world_->make_variant),
       optimizer_(world_->make_optimizer()),
       parameters_(world_->initial.size()),
       gradient_(world_->initial.size()) {}
 
-/// The whole model as it was sent: the message itself where all of it travels.
-std::span<const float> LocalTrainer::start_of(const SharedVectors& shared) {
-  const auto it = shared.find("model");
-  if (it == shared.end()) return world_->initial;
-  const std::span<const float> values = it->second.values();
-  if (values.size() != exchanged_.size())
-    throw user_error("the model came with {} floats; this experiment exchanges {}", values.size(),
-                     exchanged_.size());
-  if (values.size() == world_->initial.size()) return values;
-  // Slices that do not travel keep their initial values: they are frozen, or personal and in kept state.
-  start_ = world_->initial;
-  exchanged_.scatter(values, start_);
+/// The whole model that a client starts from: the message itself where all of it travels.
+std::span<const float> LocalTrainer::start_of(const ModelForm& form, const Payload* sent,
+                                              const TensorMap& kept) {
+  const auto personal = kept.find(kPersonalSlot);
+  const bool has_personal = form.personal.size() > 0 && personal != kept.end();
+  if (sent != nullptr && sent->values().size() != form.exchanged.size())
+    throw user_error("the model came with {} floats; this experiment exchanges {}", sent->values().size(),
+                     form.exchanged.size());
+  if (has_personal && personal->second.data.size() != form.personal.size())
+    throw user_error("a client keeps {} floats of its own, not {}", personal->second.data.size(),
+                     form.personal.size());
+  if (sent == nullptr && !has_personal) return form.initial;
+  if (sent != nullptr && form.exchanged.size() == form.initial.size()) return sent->values();
+  // Slices that neither travel nor are kept have their initial values: they are frozen.
+  start_ = form.initial;
+  if (sent != nullptr) form.exchanged.scatter(sent->values(), start_);
+  if (has_personal) form.personal.scatter(personal->second.data, start_);
   return start_;
-}
-
-void LocalTrainer::fit_workspace(std::size_t batch_size) {
-  if (!workspace_ || workspace_->max_batch() < batch_size) workspace_ = world_->model->workspace(batch_size);
 }
 
 Update LocalTrainer::run(const Task& task, const SharedVectors& shared) {
@@ -125,20 +126,28 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   if (task.id.client >= world_->data->clients())
     throw user_error("client {} is asked for, but there are {}", task.id.client, world_->data->clients());
   check_recipe(task.recipe);
+  ModelForm& form = forms_.of(task.recipe);
   data_.open(world_->data->example_count(task.id.client),
              [this, client = task.id.client] { return world_->data->client(client); });
-  const std::span<const float> start = start_of(shared);
-  std::copy(start.begin(), start.end(), parameters_.begin());
-  const auto at_once = static_cast<std::size_t>(task.recipe.examples_at_once());
-  fit_workspace(std::min(at_once, std::max<std::size_t>(1, data_.size())));
-  optimizer_->reset(*world_->model->layout());
-
   TaskRun run;
+  if (world_->strategy->traits().keeps_client_state)
+    run.kept = world_->store->load(task.id.client, task.kept_version);
+  const auto sent = shared.find("model");
+  const Payload* model = sent != shared.end() ? &sent->second : nullptr;
+  if (const Payload* own = task.extra("model")) model = own;
+  const std::span<const float> start = start_of(form, model, run.kept);
+  parameters_.assign(start.begin(), start.end());
+  gradient_.resize(start.size());
+  const auto at_once = static_cast<std::size_t>(task.recipe.examples_at_once());
+  form.fit_workspace(std::min(at_once, std::max<std::size_t>(1, data_.size())));
+  optimizer_->reset(*form.model->layout());
+
   run.task = &task;
-  run.model = world_->model.get();
-  run.exchanged = &exchanged_;
+  run.model = form.model.get();
+  run.exchanged = &form.exchanged;
+  run.uploaded = &form.uploaded;
   run.data = &data_;
-  run.workspace = workspace_.get();
+  run.workspace = form.workspace.get();
   run.optimizer = optimizer_.get();
   run.recipe = task.recipe;
   run.seed = world_->seed;
@@ -146,8 +155,6 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   run.parameters = parameters_;
   run.gradient = gradient_;
   run.shared = shared;
-  if (world_->strategy->traits().keeps_client_state)
-    run.kept = world_->store->load(task.id.client, task.kept_version);
 
   Update update;
   update.id = task.id;
@@ -159,6 +166,8 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   update.loss_count = run.loss_count;
   world_->objective->finish(run, update);
   for (const Payload& slot : update.slots) update.reports.push_back(report_of(slot));
+  if (form.personal.size() > 0)
+    form.personal.gather(run.parameters, run.kept_slot(kPersonalSlot, form.personal.size()).data);
   if (world_->strategy->traits().keeps_client_state)
     world_->store->propose(task.id.client, task.id.number, run.kept);
   return update;
@@ -168,27 +177,28 @@ ClientEvaluation LocalTrainer::evaluate(ClientId client, std::uint32_t kept_vers
                                         const SharedVectors& shared) {
   const ExampleView own = world_->data->client_test(client);
   ExampleView view = world_->data->evaluation_view(own);
-  std::span<const float> parameters = start_of(shared);
+  ModelForm& form = forms_.plain();
   TensorMap kept;
-  if (world_->strategy->traits().keeps_client_state && kept_version > 0) {
+  if (world_->strategy->traits().keeps_client_state && kept_version > 0)
     kept = world_->store->load(client, kept_version);
-    if (const auto personal = kept.find("model"); personal != kept.end()) parameters = personal->second.data;
-    if (parameters.size() != world_->initial.size())
-      throw user_error("client {} keeps a model of {} floats, not {}", client, parameters.size(),
-                       world_->initial.size());
-  }
+  const auto sent = shared.find("model");
+  std::span<const float> parameters = start_of(form, sent != shared.end() ? &sent->second : nullptr, kept);
+  if (const auto model = kept.find("model"); model != kept.end()) parameters = model->second.data;
+  if (parameters.size() != form.initial.size())
+    throw user_error("client {} keeps a model of {} floats, not {}", client, parameters.size(),
+                     form.initial.size());
   ClientEvaluation result;
   result.client = client;
   result.examples = view.size();
-  fit_workspace(std::min(kEvaluationBatch, std::max<std::size_t>(1, result.examples)));
+  form.fit_workspace(std::min(kEvaluationBatch, std::max<std::size_t>(1, result.examples)));
   data_.open(result.examples, [view = std::move(view)] { return view; });
   std::vector<std::uint32_t> positions;
-  for (std::size_t begin = 0; begin < data_.size(); begin += workspace_->max_batch()) {
-    positions.resize(std::min(workspace_->max_batch(), data_.size() - begin));
+  for (std::size_t begin = 0; begin < data_.size(); begin += form.workspace->max_batch()) {
+    positions.resize(std::min(form.workspace->max_batch(), data_.size() - begin));
     std::iota(positions.begin(), positions.end(), static_cast<std::uint32_t>(begin));
     const Batch batch = data_.batch(positions);
-    const LossSum sum = softmax_cross_entropy(world_->model->forward(parameters, batch, *workspace_, {}),
-                                              {batch.targets, batch.size}, world_->model->outputs());
+    const LossSum sum = softmax_cross_entropy(form.model->forward(parameters, batch, *form.workspace, {}),
+                                              {batch.targets, batch.size}, form.model->outputs());
     result.loss_sum += sum.loss;
     result.correct += sum.correct;
   }

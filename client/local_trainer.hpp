@@ -11,6 +11,7 @@
 
 #include "algorithms/algorithm.hpp"
 #include "client/client_store.hpp"
+#include "client/model_form.hpp"
 #include "core/messages.hpp"
 #include "datasets/examples.hpp"
 #include "models/model.hpp"
@@ -48,6 +49,7 @@ struct LocalWorld {
   std::shared_ptr<const LocalObjective> objective;
   std::shared_ptr<const FederatedData> data;
   std::shared_ptr<ClientStore> store;
+  VariantFactory make_variant;  // may be empty where no recipe asks for another form of the model
   std::function<std::unique_ptr<Optimizer>()> make_optimizer;
   FloatBuffer initial;  // the whole model before round 1
   std::uint64_t seed = 0;
@@ -66,13 +68,11 @@ class LocalTrainer {
 
  private:
   Update run_checked(const Task& task, const SharedVectors& shared);
-  std::span<const float> start_of(const SharedVectors& shared);
-  void fit_workspace(std::size_t batch_size);
+  std::span<const float> start_of(const ModelForm& form, const Payload* sent, const TensorMap& kept);
 
   std::shared_ptr<const LocalWorld> world_;
-  SliceSet exchanged_;
+  ModelForms forms_;
   std::unique_ptr<Optimizer> optimizer_;
-  std::unique_ptr<Workspace> workspace_;
   GatheredData data_;
   FloatBuffer start_;  // only where part of the model does not travel
   FloatBuffer parameters_;

@@ -73,6 +73,12 @@ void SliceSet::append(const Slice& slice) {
   size_ += slice.size;
 }
 
+bool SliceSet::contains(const Slice& slice) const {
+  return std::any_of(runs_.begin(), runs_.end(), [&](const Run& run) {
+    return slice.offset >= run.offset && slice.offset < run.offset + run.size;
+  });
+}
+
 void SliceSet::gather(std::span<const float> full, std::span<float> packed) const {
   FEDLOOM_CHECK(packed.size() == size_, "{} floats for a choice of {}", packed.size(), size_);
   auto out = packed.begin();

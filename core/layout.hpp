@@ -90,6 +90,7 @@ class SliceSet {
   std::size_t size() const { return size_; }
   const std::vector<Run>& runs() const& { return runs_; }
   void runs() && = delete;  // a loop over a temporary would dangle
+  bool contains(const Slice& slice) const;
   void gather(std::span<const float> full, std::span<float> packed) const;
   void scatter(std::span<const float> packed, std::span<float> full) const;
 

@@ -45,6 +45,10 @@ struct Recipe {
   Schedule schedule = {};        // of the rate over the steps of this task
   double clip_norm = 0.0;        // L2 norm that a step's gradient is clipped to; 0 = not clipped
   std::int64_t micro_batch = 0;  // > 0: at most so many examples of a batch are worked on at a time
+  std::int64_t rank = 0;         // > 0: of the LoRA factors of this task's model, instead of adapter.rank
+  double alpha = 0.0;            // with rank: their product is scaled by alpha / rank
+  /// Slices (names or patterns) that this task leaves as they are although the model trains them.
+  std::vector<std::string> frozen = {};
 
   /// Examples that must fit the workspace.
   std::int64_t examples_at_once() const {
@@ -89,6 +93,13 @@ struct Shared {
   Version version = 0;
   Version oldest_live = 0;  // earlier versions may be forgotten (the rest comes with Verdicts)
   Payload payload;
+};
+
+/// What turns the shared model of one version into the next, where that is smaller than the model itself.
+/// Only the strategy knows what the parts mean (Strategy::apply).
+struct Patch {
+  Version from = 0;
+  std::vector<Payload> parts;
 };
 
 struct Task {

@@ -26,6 +26,11 @@ void check_pacing(const ExperimentConfig& config) {
     refuse("clients receive no model, so none can be older than another; use pacer sync");
   if (traits.several_phases)
     refuse("a window has several phases, and tasks that overlap would be of any of them; use pacer sync");
+  if (traits.needs_rounds)
+    refuse(
+        "an update of this strategy means something only to the model that it started from, which rounds "
+        "that "
+        "overlap leave behind; use pacer sync");
   if (pacer.base() == Pacer::Base::current && (traits.keeps_updates || traits.sums_beside_delta))
     refuse(
         "what this pacer sums is relative to the current model, and that is defined for the change of the "

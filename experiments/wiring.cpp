@@ -40,6 +40,16 @@ void check_plain_steps(const ExperimentConfig& config, const Strategy& strategy)
         config.strategy.name);
 }
 
+void check_factors(const ExperimentConfig& config, const Strategy& strategy) {
+  if (strategy.traits().needs_lora && config.adapter.name != "lora")
+    throw user_error(
+        "{}strategy {} works on LoRA factors, and the adapter is {}; set e.g. adapter: {{name: lora, "
+        "targets: "
+        "[\"*.query\", \"*.value\"], rank: 8, alpha: 16, train: [head]}}",
+        config.strategy.where.empty() ? "" : config.strategy.where + ": ", config.strategy.name,
+        config.adapter.name);
+}
+
 }  // namespace
 
 double ticks_per_second(const ExperimentConfig& config, bool deployed) {
@@ -90,25 +100,42 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
         "larger test_share",
         config.evaluate.target_accuracy);
   check_plain_steps(config, *parts.strategy);
+  check_factors(config, *parts.strategy);
   check_pacing(config);
   return parts;
 }
 
 std::shared_ptr<const Model> make_model(const ExperimentConfig& config, const DataSpec& data) {
+  return make_model(config, data, {});
+}
+
+std::shared_ptr<const Model> make_model(const ExperimentConfig& config, const DataSpec& data,
+                                        const ModelVariant& variant) {
+  Adaptation how = to_adaptation(config.adapter);
+  how.frozen = variant.frozen;
+  if (variant.rank > 0) {
+    how.rank = variant.rank;
+    how.alpha = variant.alpha;
+  }
   return ModelRegistry::instance()
       .find(config.model.name, "model")
-      .make(config.model.settings, {data, to_adaptation(config.adapter)});
+      .make(config.model.settings, {data, std::move(how)});
 }
 
 std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
                                              std::shared_ptr<ClientStore> store, std::size_t crew) {
   auto world = std::make_shared<LocalWorld>();
-  world->model = components.model;
-  if (config.train.parallel > 1)
-    world->model =
-        data_parallel(components.model, {.pieces = config.train.parallel,
-                                         .threads = crew,
-                                         .width = static_cast<std::size_t>(components.data->spec().width())});
+  const DataSpec spec = components.data->spec();
+  const auto in_parallel = [pieces = config.train.parallel, crew,
+                            width = static_cast<std::size_t>(spec.width())](
+                               std::shared_ptr<const Model> model) -> std::shared_ptr<const Model> {
+    if (pieces <= 1) return model;
+    return data_parallel(std::move(model), {.pieces = pieces, .threads = crew, .width = width});
+  };
+  world->model = in_parallel(components.model);
+  world->make_variant = [config, spec, in_parallel](const ModelVariant& variant) {
+    return in_parallel(make_model(config, spec, variant));
+  };
   world->strategy = components.strategy;
   world->objective = components.objective;
   world->data = components.data;
@@ -150,6 +177,7 @@ CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Compo
   c.recipe = base_recipe(config.train);
   if (config.train.schedule.unit == "round") c.schedule = to_schedule(config.train.schedule, config.train.lr);
   c.lr_decay = config.train.lr_decay;
+  c.adapter_alpha = to_adaptation(config.adapter).alpha;
   c.stragglers = {config.stragglers.fraction, config.stragglers.policy == "keep"};
   c.hold_updates =
       hold && components.strategy->traits().exchanges && !components.strategy->traits().keeps_updates;

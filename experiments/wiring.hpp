@@ -44,6 +44,9 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
 
 /// The model that an experiment names, for this form of data.
 std::shared_ptr<const Model> make_model(const ExperimentConfig& config, const DataSpec& data);
+/// The same with another rank, or with more of it frozen.
+std::shared_ptr<const Model> make_model(const ExperimentConfig& config, const DataSpec& data,
+                                        const ModelVariant& variant);
 
 /// `crew`: threads for the pieces of one batch (train.parallel), the task's own included.
 std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, const Components& components,

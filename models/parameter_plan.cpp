@@ -22,7 +22,7 @@ Held ParameterPlan::add(const std::string& name, std::vector<std::int64_t> shape
 }
 
 Held ParameterPlan::add_adapter(const std::string& name, std::vector<std::int64_t> shape) {
-  return add(name, std::move(shape), Role::trained);
+  return add(name, std::move(shape), adaptation_.trains_adapter(name) ? Role::trained : Role::frozen);
 }
 
 Held ParameterPlan::add_statistic(const std::string& name, std::vector<std::int64_t> shape) {

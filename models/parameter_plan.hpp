@@ -28,7 +28,7 @@ class ParameterPlan {
 
   /// A slice of the base model: trained unless the adaptation freezes it.
   Held add(const std::string& name, std::vector<std::int64_t> shape);
-  /// A slice of an adapter: always trained.
+  /// A slice of an adapter: trained unless the adaptation freezes it by name.
   Held add_adapter(const std::string& name, std::vector<std::int64_t> shape);
   /// A running value of normalisation; frozen where the adaptation freezes the rest of its layer.
   Held add_statistic(const std::string& name, std::vector<std::int64_t> shape);

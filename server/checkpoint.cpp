@@ -16,7 +16,7 @@ namespace fedloom {
 
 namespace {
 
-constexpr std::string_view kMagic = "FLCKPT03";
+constexpr std::string_view kMagic = "FLCKPT04";
 constexpr std::string_view kModel = "model";
 constexpr std::string_view kSlotPrefix = "slot/";
 constexpr std::string_view kVersionPrefix = "version/";  // version/VERSION/NAME
@@ -119,7 +119,8 @@ void fields(Archive& archive, State& checkpoint, Flight& flight, std::uint64_t& 
   archive(layout, checkpoint.experiment, checkpoint.events_offset, checkpoint.wall_seconds);
   auto& state = checkpoint.state;
   archive(state.windows, state.now, state.ended, state.totals, state.records, state.superseded,
-          state.server.version, state.server.scalars, state.next_evaluation, flight.tasks, flight.versions);
+          state.server.version, state.server.scalars, state.next_evaluation, state.patch_bytes, flight.tasks,
+          flight.versions);
 }
 
 }  // namespace
@@ -139,6 +140,7 @@ std::string checkpoint_to_bytes(const Checkpoint& checkpoint) {
   copy.state.server.version = state.server.version;
   copy.state.server.scalars = state.server.scalars;
   copy.state.next_evaluation = state.next_evaluation;
+  copy.state.patch_bytes = state.patch_bytes;
   std::vector<TensorView> tensors = {{std::string(kModel),
                                       {static_cast<std::int64_t>(state.server.model.layout().size())},
                                       state.server.model.values()}};

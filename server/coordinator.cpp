@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "core/hash.hpp"
@@ -51,7 +52,7 @@ void Coordinator::begin(Tick now) {
 }
 
 void Coordinator::start_anew(Tick now) {
-  strategy_.start(state_.server, {population_.clients, config_.seed});
+  strategy_.start(state_.server, {population_.clients, config_.seed, config_.adapter_alpha});
   port_.emit(RunStarted{config_.experiment, config_.strategy_name, config_.pacer_name, config_.model_name,
                         config_.data_name, config_.seed, population_.clients,
                         state_.server.model.layout().size(), state_.server.model.layout().fingerprint(),
@@ -262,6 +263,9 @@ void Coordinator::close_phase(Tick now) {
     const double terms = static_cast<double>(accepted_.size());
     slot.normaliser = std::max(1.0, slot.weighting == Weighting::uniform ? terms : normaliser);
   }
+  if (!sum.updates.empty())
+    for (const auto& [id, accepted] : accepted_)
+      sum.shares.push_back(static_cast<double>(accepted.weight) / std::max(1.0, normaliser));
   for (const auto& [id, accepted] : accepted_) release(accepted.version);
   sums_.phases.emplace_back(phase_->kind, std::move(sum));
   phase_.reset();
@@ -272,6 +276,11 @@ void Coordinator::close_window(Tick now) {
                                              [](const auto& phase) { return phase.second.accepted > 0; });
   if (brought_something) {
     closed_.metrics = strategy_.advance(state_.server, sums_);
+    PatchParts patch;
+    if (strategy_.traits().patches_model) {
+      patch = strategy_.patch(state_.server);
+      strategy_.apply(patch, state_.server.model);
+    }
     if (!check_values(state_.server.model.values()).finite)
       throw user_error(
           "round {}: the model is not finite after the server's step; lower the learning rates (train.lr, "
@@ -279,7 +288,7 @@ void Coordinator::close_window(Tick now) {
           "the strategy's)",
           open_window());
     ++state_.server.version;
-    publish_model();
+    publish_model(patch);
   }
   // A learning rate that is far too large makes every update a bad one; going on would waste the time.
   fruitless_ = closed_.accepted == 0 && closed_.rejected > 0 ? fruitless_ + 1 : 0;
@@ -334,7 +343,13 @@ void Coordinator::finish(Tick now, const std::string& reason) {
   port_.emit(RunEnded{now, state_.windows, reason, sha256_hex(state_.server.model.values())});
 }
 
-void Coordinator::publish_model() {
+// `patch`: what made this model of the one before, where the strategy works by patches.
+void Coordinator::publish_model(const PatchParts& patch) {
+  if (!patch.empty()) {
+    const Patch step{state_.server.version - 1, patch};
+    note_patch(deployed_size(step));
+    port_.publish(step);
+  }
   auto packed = std::make_shared<FloatBuffer>(exchanged_.size());
   exchanged_.gather(state_.server.model.values(), *packed);
   const std::span<const float> values(*packed);
@@ -347,6 +362,17 @@ void Coordinator::publish_model() {
     port_.retire(last->first);
     state_.versions.erase(last);
   }
+}
+
+// Only as many are remembered as together are smaller than the model.
+void Coordinator::note_patch(std::uint64_t bytes) {
+  std::vector<std::uint64_t>& patches = state_.patch_bytes;
+  patches.push_back(bytes);
+  std::uint64_t total = std::accumulate(patches.begin(), patches.end(), std::uint64_t{0});
+  const std::uint64_t whole = deployed_shared_size("model", exchanged_.size());
+  std::size_t old = 0;
+  for (; old < patches.size() && total >= whole; ++old) total -= patches[old];
+  patches.erase(patches.begin(), patches.begin() + static_cast<std::ptrdiff_t>(old));
 }
 
 void Coordinator::publish_payload(const Payload& payload) {

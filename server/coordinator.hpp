@@ -47,6 +47,7 @@ struct CoordinatorConfig {
   Schedule schedule;      // of the learning rate over windows
   double lr_decay = 1.0;  // and a factor beside it: window w has scheduled rate * lr_decay^(w-1)
   StragglerPolicy stragglers;
+  double adapter_alpha = 0.0;        // of LoRA factors
   bool hold_updates = false;         // workers keep updates and fold them
   std::uint64_t evaluate_every = 1;  // windows; 0: only at the end
   Tick evaluate_interval = 0;        // > 0: at all its multiples as well
@@ -105,7 +106,8 @@ class Coordinator {
   bool reached_target() const;
   void finish_if_done(Tick now, bool evaluated);
   void finish(Tick now, const std::string& reason);
-  void publish_model();
+  void publish_model(const PatchParts& patch = {});
+  void note_patch(std::uint64_t bytes);
   void publish_payload(const Payload& payload);
   void release(Version version);
   WindowView view() const;
@@ -118,6 +120,7 @@ class Coordinator {
   void start_task(Tick now, ClientId client);
   Recipe recipe_for(TaskId task, bool& straggler) const;
   Work work_of(TaskId task, const Recipe& recipe, std::uint64_t examples, std::uint64_t bytes_down) const;
+  std::uint64_t bytes_up_of(const Task& task) const;
   Work ordinary_work(ClientId client, std::int64_t steps) const;
   Reason judge(const Update& update, const LiveTask& live) const;
   void settle(Tick now, TaskId id, Verdict verdict, Reason reason, const Update* update);

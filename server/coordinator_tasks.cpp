@@ -2,6 +2,7 @@
 // of the answer. When windows open and close is coordinator.cpp.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "server/coordinator.hpp"
 #include "transport/codec.hpp"
@@ -84,11 +85,13 @@ void Coordinator::start_task(Tick now, ClientId client) {
   live.started = now;
   live.examples = population_.examples(client);
   strategy_.prepare(state_.server, task);
-  std::uint64_t bytes_down = deployed_size(task);
+  const bool own_model = task.extra("model") != nullptr;
+  if (own_model) std::erase(task.shared, "model");
+  std::uint64_t bytes_down = deployed_size(task) + (own_model ? 0 : charge_model(client));
   for (const std::string& name : phase_->shared)
     bytes_down += deployed_shared_size(name, state_.server.slots.at(name).data.size());
-  bytes_down += charge_model(client);
   live.work = work_of(task.id, task.recipe, live.examples, bytes_down);
+  live.work.bytes_up = bytes_up_of(task);
   closed_.bytes_down += bytes_down + deployed_verdict_size();
   ++started_;
   if (!pacer_.overlaps()) cohort_.insert(client);
@@ -101,10 +104,19 @@ void Coordinator::start_task(Tick now, ClientId client) {
 // The bytes that bring the client the current model, were it deployed: none when it has it already.
 std::uint64_t Coordinator::charge_model(ClientId client) {
   if (!strategy_.traits().exchanges) return 0;
-  ClientRecord& record = state_.records[client];
-  if (record.held_model == state_.server.version) return 0;
-  record.held_model = state_.server.version;
-  return deployed_shared_size("model", exchanged_.size());
+  Version& held = state_.records[client].held_model;
+  const Version current = state_.server.version;
+  // The model before the first round is the one that everybody makes for himself.
+  const bool known = held != ClientRecord::kNoModel || strategy_.traits().patches_model;
+  const Version from = held == ClientRecord::kNoModel ? 0 : held;
+  held = current;
+  if (known && from == current) return 0;
+  const std::uint64_t whole = deployed_shared_size("model", exchanged_.size());
+  const std::vector<std::uint64_t>& patches = state_.patch_bytes;
+  const Version behind = current - from;
+  if (!known || behind > patches.size()) return whole;
+  return std::accumulate(patches.end() - static_cast<std::ptrdiff_t>(behind), patches.end(),
+                         std::uint64_t{0});
 }
 
 Recipe Coordinator::recipe_for(TaskId task, bool& straggler) const {
@@ -122,6 +134,16 @@ Recipe Coordinator::recipe_for(TaskId task, bool& straggler) const {
 Work Coordinator::work_of(TaskId task, const Recipe& recipe, std::uint64_t examples,
                           std::uint64_t bytes_down) const {
   return {task, recipe.examples_seen(examples), bytes_down, update_bytes_};
+}
+
+std::uint64_t Coordinator::bytes_up_of(const Task& task) const {
+  Update update;
+  bool ordinary = true;
+  for (const SlotSpec& slot : phase_->slots) {
+    update.reports.push_back({slot.name, strategy_.slot_size(state_.server, slot, task)});
+    ordinary = ordinary && update.reports.back().size == slot.size;
+  }
+  return ordinary ? update_bytes_ : deployed_size(update);
 }
 
 // What pacers plan with: a task of the experiment's recipe that has to be sent the model.
@@ -142,7 +164,8 @@ Reason Coordinator::judge(const Update& update, const LiveTask& live) const {
     const auto report =
         std::find_if(update.reports.begin(), update.reports.end(),
                      [&](const SlotReport& candidate) { return candidate.name == slot.name; });
-    if (report == update.reports.end() || report->size != slot.size) return Reason::layout;
+    if (report == update.reports.end() || report->size != strategy_.slot_size(state_.server, slot, live.task))
+      return Reason::layout;
     if (!report->finite) return Reason::not_finite;
     if (static_cast<double>(report->largest) > slot.range) return Reason::range;
   }

@@ -78,6 +78,7 @@ class Driver final : private FederationPort {
 
  private:
   void publish(const Shared& shared) override { fleet_.publish(shared); }
+  void publish(const Patch& patch) override { fleet_.publish(patch); }
   void retire(Version version) override { fleet_.retire(version); }
   void start(const LiveTask& live) override;
   void open_sum(PhaseSum sum) override { fleet_.open_sum(std::move(sum)); }

@@ -35,6 +35,8 @@ class FederationPort {
   virtual ~FederationPort() = default;
   /// A shared vector of a version exists from now on …
   virtual void publish(const Shared& shared) = 0;
+  /// What makes the model of version patch.from + 1, published next, of the one before.
+  virtual void publish(const Patch& patch) = 0;
   /// … until no task needs anything of this version any more.
   virtual void retire(Version version) = 0;
   /// Begin a task, or begin it again after a resume. Its end is reported later through

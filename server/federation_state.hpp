@@ -54,6 +54,8 @@ struct FederationState {
   std::map<TaskId, LiveTask> live;
   std::map<Version, LiveVersion> versions;
   Tick next_evaluation = 0;  // where evaluation goes by time
+  /// What the latest patches of the model would cost a client, the last leading to the current version.
+  std::vector<std::uint64_t> patch_bytes;
   /// Kept client states that this boundary does not need and an older checkpoint may: the driver's, to be
   /// forgotten when those are gone.
   std::vector<TaskId> superseded;

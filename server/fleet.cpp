@@ -33,11 +33,6 @@ Fleet::Fleet(Channel& channel, Executor& executor, const Strategy& strategy, Fle
   channel_.set_handlers(std::move(handlers));
 }
 
-template <class T>
-void Fleet::send(PeerId peer, const T& value) {
-  channel_.send(peer, encode(value));
-}
-
 // What a peer says and should not. Its own tasks may wait for an answer that comes in no better form, so it
 // is dropped after a few.
 void Fleet::refuse(PeerId peer, Reason reason, const std::string& text) {
@@ -196,21 +191,6 @@ void Fleet::dismiss(const std::string& reason, bool failed) {
 
 // ---- tasks ----
 
-void Fleet::publish(const Shared& shared) {
-  Shared& kept = shared_[shared.payload.name][shared.version];
-  kept = shared;
-  // A client has one task at a time: with a version come, it needs none before. Workers are told which go.
-  kept.oldest_live = options_.deployed ? shared.version : 0;
-}
-
-void Fleet::retire(Version version) {
-  for (auto& [name, versions] : shared_) versions.erase(version);
-  for (auto& [id, peer] : peers_) {
-    const auto gone = std::erase_if(peer.has, [&](const auto& entry) { return entry.second == version; });
-    if (gone > 0 && !options_.deployed) verdicts_for(id).retired.push_back(version);
-  }
-}
-
 void Fleet::start(const Task& task, Tick due) {
   Tracked& tracked = tasks_[task.id];
   tracked = {};
@@ -266,15 +246,6 @@ void Fleet::assign(PeerId id, Tracked& tracked) {
   peer.tasks.insert(tracked.task.id);
   ++peer.running;
   send(id, tracked.task);
-}
-
-void Fleet::send_shared(PeerId id, const std::string& name, Version version) {
-  Peer& peer = peers_.at(id);
-  if (!peer.has.emplace(name, version).second) return;
-  const auto versions = shared_.find(name);
-  FEDLOOM_CHECK(versions != shared_.end() && versions->second.contains(version), "no version {} of '{}'",
-                version, name);
-  send(id, versions->second.at(version));
 }
 
 bool Fleet::ready(TaskId task) const {

@@ -18,6 +18,7 @@
 #include "core/messages.hpp"
 #include "server/federation_port.hpp"
 #include "transport/channel.hpp"
+#include "transport/codec.hpp"
 
 namespace fedloom {
 
@@ -49,6 +50,7 @@ class Fleet {
         Listener listener);
 
   void publish(const Shared& shared);
+  void publish(const Patch& patch);
   /// No task needs anything of this version any more.
   void retire(Version version);
   /// Workers are given the task that is due first before others.
@@ -86,6 +88,7 @@ class Fleet {
   struct Peer {
     Hello hello;
     std::set<std::pair<std::string, Version>> has;  // shared vectors sent to it
+    Version held_model = 0;                         // where the model goes by patches
     std::set<TaskId> tasks;                         // running there or held there
     std::size_t running = 0;
     // Tasks that ended while it worked on them, by client: an answer may be on its way.
@@ -101,6 +104,10 @@ class Fleet {
     std::uint64_t weight = 0;
     bool folded = false;
     TimerId patience = 0;
+  };
+  struct Step {
+    Patch patch;
+    std::uint64_t bytes = 0;
   };
   struct PendingFold {
     PeerId peer;
@@ -122,6 +129,7 @@ class Fleet {
   void enqueue(const Tracked& tracked);
   void wait_for_client(Tracked& tracked);
   void send_shared(PeerId id, const std::string& name, Version version);
+  std::optional<std::vector<const Patch*>> patches_between(Version from, Version to, std::uint64_t limit);
   Verdicts& verdicts_for(PeerId peer);
   void send_verdicts();
   void fold_here(std::size_t at_least);
@@ -132,7 +140,9 @@ class Fleet {
   void log_refusal(PeerId peer, Reason reason, const std::string& text);
   void drop(PeerId peer, Reason reason);
   template <class T>
-  void send(PeerId peer, const T& value);
+  void send(PeerId peer, const T& value) {
+    channel_.send(peer, encode(value));
+  }
 
   Channel& channel_;
   Executor& executor_;
@@ -146,6 +156,7 @@ class Fleet {
   std::map<ClientId, Tick> lost_at_;    // deployed clients whose connection broke and that are not back
   std::map<ClientId, std::uint64_t> client_examples_;
   std::map<std::string, std::map<Version, Shared>, std::less<>> shared_;
+  std::map<Version, Step> patches_;  // by the version that they start from
   std::map<TaskId, Tracked> tasks_;
   std::set<TaskId> summing_;  // accepted and not in the sum yet
   std::set<std::tuple<Tick, WindowId, TaskId>>

@@ -132,6 +132,9 @@ PhaseSum Fleet::close_sum() {
         requests[*tracked.peer].tasks.push_back(id);
     for (const auto& [peer, collect] : requests) channel_.send(peer, encode(collect));
     pump_(all_here);
+    std::vector<Contribution> contributions;
+    for (const TaskId& id : summing_) contributions.push_back({&*tasks_.at(id).update, tasks_.at(id).weight});
+    strategy_.fold(contributions, sum_);
     for (const TaskId& id : std::exchange(summing_, {})) {
       sum_.updates.push_back(*tasks_.at(id).update);
       tasks_.at(id).folded = true;

@@ -16,7 +16,8 @@ void serialize(Archive& archive, Schedule& v) {
 
 template <class Archive>
 void serialize(Archive& archive, Recipe& v) {
-  archive(v.epochs, v.steps, v.batch_size, v.learning_rate, v.schedule, v.clip_norm, v.micro_batch);
+  archive(v.epochs, v.steps, v.batch_size, v.learning_rate, v.schedule, v.clip_norm, v.micro_batch, v.rank,
+          v.alpha, v.frozen);
 }
 
 template <class Archive>
@@ -137,6 +138,12 @@ void fill(const Message& message, Shared& v) {
   v.payload = detach(message, {head}).front();
 }
 
+void fill(const Message& message, Patch& v) {
+  std::vector<PayloadHead> parts;
+  unpack(message, v.from, parts);
+  v.parts = detach(message, parts);
+}
+
 void fill(const Message& message, Task& v) {
   std::vector<PayloadHead> extras;
   unpack(message, v.id, v.window, v.kind, v.version, v.shared, v.recipe, v.kept_version, v.hold, extras);
@@ -211,6 +218,8 @@ constexpr MessageType kTypeOf<Welcome> = MessageType::welcome;
 template <>
 constexpr MessageType kTypeOf<Shared> = MessageType::shared;
 template <>
+constexpr MessageType kTypeOf<Patch> = MessageType::patch;
+template <>
 constexpr MessageType kTypeOf<Task> = MessageType::task;
 template <>
 constexpr MessageType kTypeOf<Update> = MessageType::update;
@@ -245,6 +254,7 @@ std::string_view to_string(MessageType type) {
     case MessageType::evaluate_clients: return "evaluate_clients";
     case MessageType::client_evaluations: return "client_evaluations";
     case MessageType::goodbye: return "goodbye";
+    case MessageType::patch: return "patch";
   }
   return "unknown";
 }
@@ -259,6 +269,12 @@ Message encode(const Shared& v) {
   Message message =
       pack(MessageType::shared, v.version, v.oldest_live, PayloadHead{v.payload.name, v.payload.shape});
   message.blobs.push_back(v.payload.data);
+  return message;
+}
+
+Message encode(const Patch& v) {
+  Message message = pack(MessageType::patch, v.from, heads(v.parts));
+  attach(message, v.parts);
   return message;
 }
 
@@ -307,6 +323,7 @@ std::optional<T> decode(const Message& message) {
 template std::optional<Hello> decode<Hello>(const Message&);
 template std::optional<Welcome> decode<Welcome>(const Message&);
 template std::optional<Shared> decode<Shared>(const Message&);
+template std::optional<Patch> decode<Patch>(const Message&);
 template std::optional<Task> decode<Task>(const Message&);
 template std::optional<Update> decode<Update>(const Message&);
 template std::optional<Fold> decode<Fold>(const Message&);
@@ -329,6 +346,8 @@ Blob blob_of_size(std::uint64_t bytes) {
 
 std::uint64_t deployed_size(const Task& task) { return wire_size(encode(task), ChannelOptions{}); }
 
+std::uint64_t deployed_size(const Patch& patch) { return wire_size(encode(patch), ChannelOptions{}); }
+
 std::uint64_t deployed_size(const Update& update) {
   Update without = update;
   without.slots.clear();
@@ -337,6 +356,8 @@ std::uint64_t deployed_size(const Update& update) {
     message.blobs.push_back(blob_of_size(report.size * sizeof(float)));
   return wire_size(message, ChannelOptions{});
 }
+
+std::uint64_t deployed_size(const Shared& shared) { return wire_size(encode(shared), ChannelOptions{}); }
 
 std::uint64_t deployed_shared_size(const std::string& name, std::size_t floats) {
   Message message = pack(MessageType::shared, Version{0}, Version{0},

@@ -25,6 +25,7 @@ enum class MessageType : std::uint16_t {
   evaluate_clients,
   client_evaluations,
   goodbye,
+  patch,
 };
 
 std::string_view to_string(MessageType type);
@@ -32,6 +33,7 @@ std::string_view to_string(MessageType type);
 Message encode(const Hello& value);
 Message encode(const Welcome& value);
 Message encode(const Shared& value);
+Message encode(const Patch& value);
 Message encode(const Task& value);
 /// Slots travel when present; their names and sizes are those of `reports`, in the same order.
 Message encode(const Update& value);
@@ -50,8 +52,10 @@ std::optional<T> decode(const Message& message);
 
 /// What a message would cost a deployed client in bytes on the wire, frame headers included.
 std::uint64_t deployed_size(const Task& task);
+std::uint64_t deployed_size(const Patch& patch);
 /// Of an update with all its slots, whether they are held or here.
 std::uint64_t deployed_size(const Update& update);
+std::uint64_t deployed_size(const Shared& shared);
 std::uint64_t deployed_shared_size(const std::string& name, std::size_t floats);
 std::uint64_t deployed_verdict_size();
 /// Of evaluating one client: the request, and its answer.

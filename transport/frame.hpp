@@ -26,7 +26,7 @@
 namespace fedloom {
 
 inline constexpr std::uint32_t kFrameMagic = 0x4d4c4446;
-inline constexpr std::uint16_t kProtocolVersion = 2;
+inline constexpr std::uint16_t kProtocolVersion = 3;
 inline constexpr std::size_t kFrameHeaderBytes = 32;
 inline constexpr std::uint32_t kMaxChunkBytes = 1U << 20U;
 /// The longest body: a table of 65,536 blobs and a head that travels with it, or a chunk.

@@ -30,6 +30,10 @@ bool Adaptation::targets_layer(Method wanted, std::string_view name) const {
   return method == wanted && fits_any(targets, name);
 }
 
-bool Adaptation::trains_slice(std::string_view name) const { return !adapts() || fits_any(train, name); }
+bool Adaptation::trains_slice(std::string_view name) const {
+  return (!adapts() || fits_any(train, name)) && !fits_any(frozen, name);
+}
+
+bool Adaptation::trains_adapter(std::string_view name) const { return !fits_any(frozen, name); }
 
 }  // namespace fedloom

@@ -22,6 +22,7 @@ struct Adaptation {
   Method method = Method::none;
   std::vector<std::string> targets = {};  // layers with an adapter (lora, ssf)
   std::vector<std::string> train = {};    // slices that are trained beside the adapter, usually the head
+  std::vector<std::string> frozen = {};   // slices that are not, whatever else holds
   std::int64_t rank = 4;                  // lora: >= 1
   double alpha = 8.0;                     // lora: the product of the factors is scaled by alpha / rank
   double dropout = 0.0;                   // lora: of the adapter's input, in [0, 1)
@@ -33,6 +34,8 @@ struct Adaptation {
   bool targets_layer(Method method, std::string_view name) const;
   /// Whether a slice that belongs to the base (not to an adapter) is trained.
   bool trains_slice(std::string_view name) const;
+  /// Whether a slice of the adapter is trained: unless it is frozen.
+  bool trains_adapter(std::string_view name) const;
 };
 
 /// Whether `name` fits `pattern`: '*' stands for any run of characters, and a pattern without it also fits

@@ -105,19 +105,21 @@ void LowRank::backward(const BackwardPass& pass, std::size_t positions, Rows x, 
   gemm({rows, rank_, outputs_, plain(dy.data, dy.stride), plain(pass.parameters + b_.offset, rank_), dh,
         rank_});
   scale(dh, rows * rank_, scale_);
-  if (pass.gradient != nullptr) {
+  if (pass.gradient != nullptr && b_.trained)
     gemm({outputs_, rank_, rows, transposed(dy.data, dy.stride), plain(h, rank_), pass.gradient + b_.offset,
           rank_, accumulate});
+  if (pass.gradient != nullptr && a_.trained)
     gemm({rank_, inputs_, rows, transposed(dh, rank_), plain(x.data, x.stride), pass.gradient + a_.offset,
           inputs_, accumulate});
-  }
   if (pass.square_norms != nullptr)
     for (std::size_t i = 0; i < pass.batch.size; ++i) {
       const std::size_t first = i * positions;
-      pass.square_norms[i] += outer_square_norm({positions, inputs_, rank_}, x.data + first * x.stride,
-                                                x.stride, dh + first * rank_, rank_, norms) +
-                              outer_square_norm({positions, rank_, outputs_}, h + first * rank_, rank_,
-                                                dy.data + first * dy.stride, dy.stride, norms);
+      if (a_.trained)
+        pass.square_norms[i] += outer_square_norm({positions, inputs_, rank_}, x.data + first * x.stride,
+                                                  x.stride, dh + first * rank_, rank_, norms);
+      if (b_.trained)
+        pass.square_norms[i] += outer_square_norm({positions, rank_, outputs_}, h + first * rank_, rank_,
+                                                  dy.data + first * dy.stride, dy.stride, norms);
     }
   if (dx == nullptr) return;
   const MatrixView a = plain(pass.parameters + a_.offset, inputs_);

@@ -35,7 +35,7 @@ Trained train(const std::vector<std::vector<float>>& rows, const Recipe& recipe,
   TaskRun run;
   run.task = &task;
   run.model = &model;
-  run.exchanged = &exchanged;
+  run.exchanged = run.uploaded = &exchanged;
   run.data = &data;
   run.workspace = workspace.get();
   run.optimizer = &descent;

@@ -80,7 +80,7 @@ TEST(FedProx, PullsTowardsTheStartModel) {
   FloatBuffer parameters = {2.0F};
   FloatBuffer gradient = {0.5F};
   TaskRun run;
-  run.exchanged = &exchanged;
+  run.exchanged = run.uploaded = &exchanged;
   run.start = start;
   run.parameters = parameters;
   run.gradient = gradient;

@@ -1,6 +1,7 @@
 // What every registered algorithm must do, whatever it is. Its two halves are made apart, each from the
 // experiment's text, and meet only through encoded messages; the coordinator and the trainer are the real
 // ones. Whoever registers an algorithm is tested here without another line.
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -14,15 +15,20 @@
 #include "server/checkpoint.hpp"
 #include "server/coordinator.hpp"
 #include "server/devices/one_tick.hpp"
+#include "tests/support/algorithms.hpp"
 #include "transport/codec.hpp"
 
 namespace fedloom {
 namespace {
 
 std::string experiment_text(const std::string& strategy) {
-  return "seed: 3\nrounds: 6\ndata: {source: {name: synthetic, alpha: 0.5, beta: 0.5}, clients: 8}\nmodel: "
-         "softmax\nstrategy: " +
-         strategy +
+  const bool lora = testing::needs_lora(strategy);
+  const std::string model = lora
+                                ? "{name: mlp, hidden: [16]}\nadapter: {name: lora, targets: [fc1], rank: 3, "
+                                  "train: [fc2]}"
+                                : "softmax";
+  return "seed: 3\nrounds: 6\ndata: {source: {name: synthetic, alpha: 0.5, beta: 0.5}, clients: 8}\nmodel: " +
+         model + "\nstrategy: " + strategy +
          "\ntrain: {epochs: 2, batch_size: 10, lr: 0.02}\npacer: {name: sync, clients_per_round: 4}\n";
 }
 
@@ -42,7 +48,27 @@ class ClientSide {
     world_ = make_world(config, build_components(config, "", 1.0), std::move(store));
     trainer_ = std::make_unique<LocalTrainer>(world_);
   }
-  void keep(const Shared& shared) { shared_[shared.payload.name] = shared.payload; }
+  void keep(const Shared& shared) {
+    const auto stepped = stepped_.find(shared.version);
+    if (stepped != stepped_.end() && shared.payload.name == "model")
+      EXPECT_TRUE(std::ranges::equal(stepped->second, shared.payload.values()))
+          << "patches lead elsewhere than to version " << shared.version;
+    shared_[shared.payload.name] = shared.payload;
+  }
+  /// The next model, made as a client makes it: of the one before, and before the first of the initial model.
+  void step(const Patch& patch) {
+    const SliceSet exchanged = world_->strategy->exchanged(*world_->model->layout());
+    ParameterVector model(world_->model->layout());
+    std::ranges::copy(world_->initial, model.values().begin());
+    if (const auto before = stepped_.find(patch.from); before != stepped_.end())
+      exchanged.scatter(before->second, model.values());
+    else if (patch.from > 0)
+      exchanged.scatter(shared_.at("model").values(), model.values());  // after a resume
+    world_->strategy->apply(patch.parts, model);
+    FloatBuffer& next = stepped_[patch.from + 1];
+    next.resize(exchanged.size());
+    exchanged.gather(model.values(), next);
+  }
   Update train(const Task& task) {
     SharedVectors vectors;
     for (const std::string& name : task.shared) vectors.emplace(name, shared_.at(name));
@@ -59,6 +85,7 @@ class ClientSide {
   std::shared_ptr<const LocalWorld> world_;
   std::unique_ptr<LocalTrainer> trainer_;
   SharedVectors shared_;
+  std::map<Version, FloatBuffer> stepped_;
 };
 
 enum class Order { as_they_come, backwards };
@@ -118,6 +145,7 @@ class DirectFederation final : public FederationPort {
   }
 
   void publish(const Shared& shared) override { client_.keep(through_the_wire(shared)); }
+  void publish(const Patch& patch) override { client_.step(through_the_wire(patch)); }
   void retire(Version) override {}
   void start(const LiveTask& live) override { tasks_.push_back(through_the_wire(live.task)); }
   void open_sum(PhaseSum sum) override { sum_ = std::move(sum); }
@@ -125,10 +153,8 @@ class DirectFederation final : public FederationPort {
   PhaseSum close_sum() override {
     for (const Fold::Term& term : terms_) {
       const Contribution contribution{&updates_.at(term.id), term.weight};
-      if (parts_.strategy->traits().keeps_updates)
-        sum_.updates.push_back(updates_.at(term.id));
-      else
-        parts_.strategy->fold({&contribution, 1}, sum_);
+      if (parts_.strategy->traits().keeps_updates) sum_.updates.push_back(updates_.at(term.id));
+      parts_.strategy->fold({&contribution, 1}, sum_);
     }
     std::sort(sum_.updates.begin(), sum_.updates.end(),
               [](const Update& a, const Update& b) { return a.id < b.id; });

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "algorithms/algorithm.hpp"
+#include "tests/support/algorithms.hpp"
 #include "tests/support/program.hpp"
 
 namespace fedloom::testing {
@@ -53,8 +54,10 @@ class SameBitsOfEach : public SameBits, public ::testing::WithParamInterface<std
 
 TEST_P(SameBitsOfEach, OneThreadAgainstThreeProcesses) {
   // Pooled data is one client; the cohort is then one whatever is asked.
-  expect_equal(kSmall + set({"strategy=" + GetParam()}),
-               {on(1, "inproc"), on(3, "ipc"), on(3, "ipc", "server")});
+  Words experiment = kSmall + set({"strategy=" + GetParam()});
+  if (needs_lora(GetParam()))
+    experiment = experiment + set({"adapter.name=lora", "adapter.targets=[\"*\"]", "adapter.rank=2"});
+  expect_equal(experiment, {on(1, "inproc"), on(3, "ipc"), on(3, "ipc", "server")});
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, SameBitsOfEach, ::testing::ValuesIn(AlgorithmRegistry::instance().names()),

@@ -8,6 +8,7 @@
 
 #include "server/checkpoint.hpp"
 #include "tests/property/small_run.hpp"
+#include "tests/support/algorithms.hpp"
 
 namespace fedloom::testing {
 namespace {
@@ -87,7 +88,7 @@ TEST_P(EveryAlgorithm, ResumesToTheSameEnd) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, EveryAlgorithm, ::testing::ValuesIn(AlgorithmRegistry::instance().names()),
+INSTANTIATE_TEST_SUITE_P(Registry, EveryAlgorithm, ::testing::ValuesIn(algorithms_of_any_model()),
                          [](const auto& name) { return name.param; });
 
 // ---- every pacer, on devices that break off and come and go ----

@@ -27,6 +27,7 @@ class ScriptedPort : public FederationPort {
     Reason reason;
   };
   std::vector<Shared> published;
+  std::vector<Patch> patches;
   std::vector<Task> started;
   std::vector<End> ends;
   std::vector<FederationEvent> events;
@@ -46,6 +47,7 @@ class ScriptedPort : public FederationPort {
   std::function<void(std::vector<Fold::Term>&)> rearrange = [](std::vector<Fold::Term>&) {};
 
   void publish(const Shared& shared) override { published.push_back(shared); }
+  void publish(const Patch& patch) override { patches.push_back(patch); }
   void retire(Version version) override { retired.push_back(version); }
   void start(const LiveTask& live) override {
     started.push_back(live.task);
@@ -68,7 +70,10 @@ class ScriptedPort : public FederationPort {
     for (const Fold::Term& term : terms_) {
       const Contribution contribution{&updates.at(term.id), term.weight};
       strategy_->fold({&contribution, 1}, sum_);
+      if (strategy_->traits().keeps_updates) sum_.updates.push_back(updates.at(term.id));
     }
+    std::sort(sum_.updates.begin(), sum_.updates.end(),
+              [](const Update& a, const Update& b) { return a.id < b.id; });
     return std::move(sum_);
   }
   void end(TaskId task, Verdict verdict, Reason reason) override { ends.push_back({task, verdict, reason}); }

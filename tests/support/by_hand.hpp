@@ -73,7 +73,7 @@ class ByHand {
     TaskRun run;
     run.task = &task;
     run.model = &model_;
-    run.exchanged = &exchanged;
+    run.exchanged = run.uploaded = &exchanged;
     run.data = &data;
     run.workspace = workspace.get();
     run.optimizer = optimizer != nullptr ? optimizer : &descent;

@@ -78,7 +78,7 @@ struct NoiseTask {
     parameters = start;
     run.task = &task;
     run.model = made.model.get();
-    run.exchanged = &exchanged;
+    run.exchanged = run.uploaded = &exchanged;
     run.data = &data;
     run.workspace = workspace.get();
     run.optimizer = optimizer;

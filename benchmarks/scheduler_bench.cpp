@@ -50,6 +50,7 @@ class InstantPort final : public FederationPort {
   }
 
   void publish(const Shared&) override {}
+  void publish(const Patch&) override {}
   void retire(Version) override {}
   void start(const LiveTask& live) override {
     const Course course = devices_.course(live.work, live.started);

@@ -50,9 +50,10 @@ class ClientSide {
   }
   void keep(const Shared& shared) {
     const auto stepped = stepped_.find(shared.version);
-    if (stepped != stepped_.end() && shared.payload.name == "model")
+    if (stepped != stepped_.end() && shared.payload.name == "model") {
       EXPECT_TRUE(std::ranges::equal(stepped->second, shared.payload.values()))
           << "patches lead elsewhere than to version " << shared.version;
+    }
     shared_[shared.payload.name] = shared.payload;
   }
   /// The next model, made as a client makes it: of the one before, and before the first of the initial model.

@@ -70,6 +70,9 @@ Task random_task_message(Random& random) {
                        random.normal(), random.normal()};
   v.recipe.clip_norm = random.normal();
   v.recipe.micro_batch = static_cast<std::int64_t>(random.next64());
+  v.recipe.rank = static_cast<std::int64_t>(random.next64());
+  v.recipe.alpha = random.normal();
+  v.recipe.frozen = some<std::string>(random, random_text);
   v.kept_version = random.next32();
   v.hold = random.bernoulli(0.5);
   v.extras = some<Payload>(random, random_payload);
@@ -141,6 +144,7 @@ std::vector<Sample> one_of_each(std::uint64_t seed) {
   return {{MessageType::hello, encode(random_hello(random))},
           {MessageType::welcome, encode(Welcome{random_text(random), random_text(random), random.next64()})},
           {MessageType::shared, encode(random_shared(random))},
+          {MessageType::patch, encode(Patch{random.next64(), some<Payload>(random, random_payload)})},
           {MessageType::task, encode(random_task_message(random))},
           {MessageType::update, encode(random_update(random, true))},
           {MessageType::update, encode(random_update(random, false))},
@@ -175,6 +179,7 @@ std::optional<Message> round_trip(const Message& message) {
     case MessageType::evaluate_clients: return again<EvaluateClients>(message);
     case MessageType::client_evaluations: return again<ClientEvaluations>(message);
     case MessageType::goodbye: return again<Goodbye>(message);
+    case MessageType::patch: return again<Patch>(message);
   }
   return std::nullopt;
 }

@@ -1,5 +1,5 @@
-// The registry's algorithms for suites that run all of them: those that work on any model, and what an experiment
-// needs for those that work on LoRA factors.
+// The registry's algorithms for suites that run all of them: those that work on any model, and what an
+// experiment needs for those that work on LoRA factors.
 #pragma once
 
 #include <algorithm>

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/hash.hpp"
 #include "core/version.hpp"
 #include "transport/codec.hpp"
 
@@ -108,27 +109,41 @@ void ClientHost::on_message(const Message& message) {
 
 void ClientHost::on_welcome(const Welcome& welcome) {
   if (world_ && run_ == welcome.run) return hooks_.joined();  // the same run again: all is as it was
+  welcome_ = welcome;
+  if (welcome.initial == 0 || welcome.initial == hello_.initial) enter_run();
+}
+
+void ClientHost::on_initial(const Payload& initial) {
+  channel_.keep(initial.data);
+  initial_ = initial;
+  hello_.initial = hash64(initial.data.bytes());
+  if (hello_.initial != welcome_.initial) return give_up("the initial model came damaged");
+  enter_run();
+}
+
+void ClientHost::enter_run() {
   try {
     pool_.reset();
     held_.clear();
     sums_.clear();
     running_.clear();
-    world_ = make_world_(welcome.experiment);
+    world_ = make_world_(welcome_.experiment,
+                         welcome_.initial != 0 ? initial_.values() : std::span<const float>());
     pool_ = std::make_unique<TaskPool>(world_, hello_.capacity, executor_);
   } catch (const std::exception& error) {
     world_ = nullptr;
     return give_up(error.what());
   }
-  if (world_->model->layout()->fingerprint() != welcome.layout) {
+  if (world_->model->layout()->fingerprint() != welcome_.layout) {
     const std::string text = fmt::format(
         "the model here has layout {:016x}, the server's {:016x}; use the same "
         "build and plug-ins on both sides",
-        world_->model->layout()->fingerprint(), welcome.layout);
+        world_->model->layout()->fingerprint(), welcome_.layout);
     pool_.reset();
     world_ = nullptr;
     return give_up(text);
   }
-  run_ = welcome.run;
+  run_ = welcome_.run;
   hooks_.joined();
 }
 
@@ -141,6 +156,7 @@ void ClientHost::give_up(const std::string& why) {
 }
 
 void ClientHost::on_shared(Shared shared) {
+  if (shared.payload.name == "initial") return on_initial(shared.payload);
   auto& versions = shared_[shared.payload.name];
   versions.erase(versions.begin(), versions.lower_bound(shared.oldest_live));
   channel_.keep(shared.payload.data);
@@ -176,8 +192,9 @@ std::optional<SharedVectors> ClientHost::vectors_of(const std::vector<std::strin
                                                     Version version) const {
   SharedVectors vectors;
   for (const std::string& name : names) {
-    // Where the model goes by patches its version 0 never travels.
-    if (name == "model" && version == 0 && world_ && world_->strategy->traits().patches_model) continue;
+    // Whoever has the initial model has the shared one of version 0.
+    const bool initial = welcome_.initial != 0 || (world_ && world_->strategy->traits().patches_model);
+    if (name == "model" && version == 0 && initial) continue;
     const auto versions = shared_.find(name);
     if (versions == shared_.end()) return std::nullopt;
     const auto it = versions->second.find(version);

@@ -20,8 +20,10 @@ namespace fedloom {
 
 class ClientHost {
  public:
-  /// Builds the world of a run from the experiment text of the welcome; throws UserError when it cannot.
-  using WorldFactory = std::function<std::shared_ptr<const LocalWorld>(const std::string& experiment)>;
+  /// Builds the world of a run from the experiment text of the welcome and the initial model that the server
+  /// sent, if it did (empty: drawn from the seed); throws UserError when it cannot.
+  using WorldFactory = std::function<std::shared_ptr<const LocalWorld>(const std::string& experiment,
+                                                                       std::span<const float> initial)>;
   /// The run is over for this peer.
   using Ended = std::function<void(const std::string& reason, bool failed)>;
   /// Something a person may want to read.
@@ -49,6 +51,8 @@ class ClientHost {
   void on_peer(PeerId peer, PeerChange change, Reason reason);
   void on_message(const Message& message);
   void on_welcome(const Welcome& welcome);
+  void on_initial(const Payload& initial);
+  void enter_run();
   void on_shared(Shared shared);
   void on_patch(const Patch& patch);
   void on_task(const Task& task);
@@ -81,6 +85,8 @@ class ClientHost {
   Outbox outbox_;
 
   std::string run_;
+  Welcome welcome_;  // of the run that is being entered
+  Payload initial_;  // the latest that came; its hash is in hello_
   std::string last_failure_;
   std::shared_ptr<const LocalWorld> world_;
   std::map<std::string, std::map<Version, Payload>, std::less<>> shared_;

@@ -79,6 +79,7 @@ struct Hello {
   std::optional<ClientId> client;  // set by a deployed client
   std::uint64_t examples = 0;      // of a deployed client; [0, kMostExamples]
   std::int64_t process = 0;
+  std::uint64_t initial = 0;  // hash of the initial model that it was sent before; 0: none
 };
 
 /// Server to peer, in answer.
@@ -86,6 +87,9 @@ struct Welcome {
   std::string run;         // identity of this run
   std::string experiment;  // the resolved configuration, YAML
   std::uint64_t layout = 0;
+  /// Hash of the initial model, where it comes from weights that only the server has: it follows as Shared
+  /// "initial", all of it, once. 0: everybody draws it from the seed.
+  std::uint64_t initial = 0;
 };
 
 /// A vector that many tasks refer to, sent once per peer and version: "model" or a slot of the strategy.

@@ -62,18 +62,6 @@ int serve(Channel& channel, AsioExecutor& executor, const Hello& hello, ClientHo
   return code;
 }
 
-// The server names the weights by their path there. Where all of the model travels nobody needs them here;
-// otherwise what stays here starts from our own copy, which must be the same to the bit.
-void find_own_init(ExperimentConfig& config, const ExperimentConfig& own, const Components& parts) {
-  const bool all_travels =
-      parts.strategy->traits().exchanges &&
-      parts.strategy->exchanged(*parts.model->layout()).size() == parts.model->layout()->size();
-  if (all_travels)
-    config.init.reset();
-  else if (own.init)
-    config.init->file = own.init->file;
-}
-
 void print_line(std::string_view line) {
   const std::string text = fmt::format("{}\n", line);
   (void)!::write(2, text.data(), text.size());
@@ -96,10 +84,10 @@ int run_worker(const std::string& endpoint, const std::string& name, const std::
   hello.cpu = cpu_name();
   hello.capacity = static_cast<std::uint32_t>(tasks);
   hello.process = getpid();
-  return serve(*channel, executor, hello, [&](const std::string& text) {
+  return serve(*channel, executor, hello, [&](const std::string& text, std::span<const float> initial) {
     const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
     return make_world(config, build_components(config, data_dir, 1.0, worker_holder(config)),
-                      std::make_shared<DiskClientStore>(store_dir), crew);
+                      std::make_shared<DiskClientStore>(store_dir), crew, initial);
   });
 }
 
@@ -138,14 +126,13 @@ int run_client(const ClientOptions& options) {
   if (!options.quiet)
     console.emplace(executor, options.connect, print_line,
                     [&options] { return why_unreachable(options.connect); });
-  const auto make = [&](const std::string& text) {
+  const auto make = [&](const std::string& text, std::span<const float> initial) {
     ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
     if (options.own_data.empty() && config.evaluate.clients > 0 && experiment.config.evaluate.clients == 0)
       data = load_partition(config);
     const Components parts = build_components(config, data, 1e9);
-    if (config.init) find_own_init(config, experiment.config, parts);
     return make_world(config, parts, std::make_shared<DiskClientStore>(options.state_dir),
-                      usable_cores().size());
+                      usable_cores().size(), initial);
   };
   return serve(*channel, executor, hello, make, console ? &*console : nullptr);
 }

@@ -279,6 +279,11 @@ DriverParts Session::driver_parts() {
   parts.fleet.welcome.layout = parts_.model->layout()->fingerprint();
   parts.fleet.welcome.run =
       fmt::format("{:016x}", hash64(fmt::format("{}{}{}", folder_, getpid(), executor_.now())));
+  if (config_.init) {
+    FloatBuffer initial = initial_model(config_, parts_.data->spec(), *parts_.model).values;
+    parts.fleet.initial = Payload::from("initial", Tensor::vector(std::move(initial)));
+    parts.fleet.welcome.initial = hash64(parts.fleet.initial->data.bytes());
+  }
   parts.fleet.deployed = options_.deployed;
   parts.fleet.lost_after = config_.deploy.lost_after.nanoseconds;
   parts.fleet.population = parts.clients;

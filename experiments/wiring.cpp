@@ -123,7 +123,8 @@ std::shared_ptr<const Model> make_model(const ExperimentConfig& config, const Da
 }
 
 std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
-                                             std::shared_ptr<ClientStore> store, std::size_t crew) {
+                                             std::shared_ptr<ClientStore> store, std::size_t crew,
+                                             std::span<const float> initial) {
   auto world = std::make_shared<LocalWorld>();
   const DataSpec spec = components.data->spec();
   const auto in_parallel = [pieces = config.train.parallel, crew,
@@ -141,7 +142,13 @@ std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, con
   world->data = components.data;
   world->store = std::move(store);
   world->make_optimizer = [config] { return make_optimizer(config); };
-  world->initial = initial_model(config, components.data->spec(), *components.model).values;
+  if (initial.empty())
+    world->initial = initial_model(config, spec, *components.model).values;
+  else if (initial.size() == components.model->layout()->size())
+    world->initial.assign(initial.begin(), initial.end());
+  else
+    throw user_error("the server's initial model has {} floats, the one here {}; use the same build",
+                     initial.size(), components.model->layout()->size());
   world->seed = config.seed;
   return world;
 }
@@ -177,6 +184,7 @@ CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Compo
   c.recipe = base_recipe(config.train);
   if (config.train.schedule.unit == "round") c.schedule = to_schedule(config.train.schedule, config.train.lr);
   c.lr_decay = config.train.lr_decay;
+  c.initial_travels = config.init.has_value();
   c.adapter_alpha = to_adaptation(config.adapter).alpha;
   c.stragglers = {config.stragglers.fraction, config.stragglers.policy == "keep"};
   c.hold_updates =

@@ -48,6 +48,7 @@ struct CoordinatorConfig {
   double lr_decay = 1.0;  // and a factor beside it: window w has scheduled rate * lr_decay^(w-1)
   StragglerPolicy stragglers;
   double adapter_alpha = 0.0;        // of LoRA factors
+  bool initial_travels = false;      // every client is sent the initial model once
   bool hold_updates = false;         // workers keep updates and fold them
   std::uint64_t evaluate_every = 1;  // windows; 0: only at the end
   Tick evaluate_interval = 0;        // > 0: at all its multiples as well
@@ -128,6 +129,7 @@ class Coordinator {
   void check_hope() const;
   void take_in(Tick now, const Update& update, const LiveTask& live, std::uint64_t staleness);
   void open_sum();
+  std::uint64_t charge_initial(ClientId client);
   std::uint64_t charge_model(ClientId client);
 
   // coordinator_evaluation.cpp

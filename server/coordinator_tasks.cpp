@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "server/coordinator.hpp"
 #include "transport/codec.hpp"
@@ -87,7 +88,7 @@ void Coordinator::start_task(Tick now, ClientId client) {
   strategy_.prepare(state_.server, task);
   const bool own_model = task.extra("model") != nullptr;
   if (own_model) std::erase(task.shared, "model");
-  std::uint64_t bytes_down = deployed_size(task) + (own_model ? 0 : charge_model(client));
+  std::uint64_t bytes_down = deployed_size(task) + (own_model ? charge_initial(client) : charge_model(client));
   for (const std::string& name : phase_->shared)
     bytes_down += deployed_shared_size(name, state_.server.slots.at(name).data.size());
   live.work = work_of(task.id, task.recipe, live.examples, bytes_down);
@@ -101,22 +102,27 @@ void Coordinator::start_task(Tick now, ClientId client) {
   port_.start(kept);
 }
 
-// The bytes that bring the client the current model, were it deployed: none when it has it already.
+// The bytes that bring the client the initial model, were it deployed: none when it has it, or draws it itself.
+std::uint64_t Coordinator::charge_initial(ClientId client) {
+  if (!config_.initial_travels || std::exchange(state_.records[client].has_initial, true)) return 0;
+  return deployed_shared_size("initial", state_.server.model.layout().size());
+}
+
+// The same for all that it needs to have the current model.
 std::uint64_t Coordinator::charge_model(ClientId client) {
-  if (!strategy_.traits().exchanges) return 0;
-  Version& held = state_.records[client].held_model;
+  const std::uint64_t bytes = charge_initial(client);
+  ClientRecord& record = state_.records[client];
   const Version current = state_.server.version;
-  // The model before the first round is the one that everybody makes for himself.
-  const bool known = held != ClientRecord::kNoModel || strategy_.traits().patches_model;
-  const Version from = held == ClientRecord::kNoModel ? 0 : held;
-  held = current;
-  if (known && from == current) return 0;
-  const std::uint64_t whole = deployed_shared_size("model", exchanged_.size());
-  const std::vector<std::uint64_t>& patches = state_.patch_bytes;
-  const Version behind = current - from;
-  if (!known || behind > patches.size()) return whole;
-  return std::accumulate(patches.end() - static_cast<std::ptrdiff_t>(behind), patches.end(),
-                         std::uint64_t{0});
+  if (!strategy_.traits().exchanges || record.held_model == current) return bytes;
+  const Version held = record.held_model == ClientRecord::kNoModel ? 0 : record.held_model;
+  record.held_model = current;
+  const bool patches = strategy_.traits().patches_model;
+  // The model of version 0 is the initial one, which most strategies send all the same.
+  if (current == 0 && (config_.initial_travels || patches)) return bytes;
+  const std::vector<std::uint64_t>& steps = state_.patch_bytes;
+  const Version behind = current - held;
+  if (!patches || behind > steps.size()) return bytes + deployed_shared_size("model", exchanged_.size());
+  return std::accumulate(steps.end() - static_cast<std::ptrdiff_t>(behind), steps.end(), bytes);
 }
 
 Recipe Coordinator::recipe_for(TaskId task, bool& straggler) const {

@@ -137,6 +137,7 @@ void Fleet::on_hello(PeerId id, const Hello& hello) {
         Note{fmt::format("{} runs fedloom {}, this server {}", hello.name, hello.build, kVersion)});
   peers_[id].hello = hello;
   send(id, options_.welcome);
+  send_initial(id);
   if (hello.client) {
     for (auto& [task, tracked] : tasks_)
       if (task.client == *hello.client && !tracked.peer && !tracked.update) assign(id, tracked);

@@ -24,6 +24,7 @@ namespace fedloom {
 
 struct FleetOptions {
   Welcome welcome;
+  std::optional<Payload> initial;  // the initial model, where peers cannot draw it from the seed
   bool deployed = false;  // peers are single clients, tasks go to the client they name
   Tick lost_after = 0;    // a deployed client that was lost this long ago loses its task; at goodbye, at once
   std::uint64_t population = 0;
@@ -128,6 +129,8 @@ class Fleet {
   void assign(PeerId id, Tracked& tracked);
   void enqueue(const Tracked& tracked);
   void wait_for_client(Tracked& tracked);
+  void send_initial(PeerId id);
+  bool has_initial_model() const { return options_.initial || strategy_.traits().patches_model; }
   void send_shared(PeerId id, const std::string& name, Version version);
   std::optional<std::vector<const Patch*>> patches_between(Version from, Version to, std::uint64_t limit);
   Verdicts& verdicts_for(PeerId peer);

@@ -15,6 +15,12 @@ void Fleet::publish(const Shared& shared) {
   kept.oldest_live = options_.deployed || strategy_.traits().patches_model ? shared.version : 0;
 }
 
+// Once for each peer: whoever comes back says that it has it.
+void Fleet::send_initial(PeerId id) {
+  if (options_.initial && peers_.at(id).hello.initial != options_.welcome.initial)
+    send(id, Shared{0, 0, *options_.initial});
+}
+
 void Fleet::publish(const Patch& patch) { patches_[patch.from] = {patch, deployed_size(patch)}; }
 
 void Fleet::retire(Version version) {
@@ -33,13 +39,10 @@ void Fleet::send_shared(PeerId id, const std::string& name, Version version) {
   FEDLOOM_CHECK(versions != shared_.end() && versions->second.contains(version), "no version {} of '{}'",
                 version, name);
   const Shared& whole = versions->second.at(version);
-  if (name != "model" || !strategy_.traits().patches_model) {
-    peer.has.emplace(name, version);
-    return send(id, whole);
-  }
-  const Version held = std::exchange(peer.held_model, version);
   peer.has.emplace(name, version);
-  if (version == 0) return;  // the initial model, which everybody has
+  if (name == "model" && version == 0 && has_initial_model()) return;
+  if (name != "model" || !strategy_.traits().patches_model) return send(id, whole);
+  const Version held = std::exchange(peer.held_model, version);
   if (const auto steps = patches_between(held, version, deployed_size(whole)))
     for (const Patch* step : *steps) send(id, *step);
   else

@@ -123,13 +123,13 @@ void unpack(const Message& message, Fields&... fields) {
 
 void fill(const Message& message, Hello& v) {
   expect_no_blobs(message);
-  unpack(message, v.name, v.build, v.cpu, v.capacity, v.client, v.examples, v.process);
+  unpack(message, v.name, v.build, v.cpu, v.capacity, v.client, v.examples, v.process, v.initial);
   for (std::string* text : {&v.name, &v.build, &v.cpu}) make_printable(*text, kNameCharacters);
 }
 
 void fill(const Message& message, Welcome& v) {
   expect_no_blobs(message);
-  unpack(message, v.run, v.experiment, v.layout);
+  unpack(message, v.run, v.experiment, v.layout, v.initial);
 }
 
 void fill(const Message& message, Shared& v) {
@@ -260,10 +260,13 @@ std::string_view to_string(MessageType type) {
 }
 
 Message encode(const Hello& v) {
-  return pack(MessageType::hello, v.name, v.build, v.cpu, v.capacity, v.client, v.examples, v.process);
+  return pack(MessageType::hello, v.name, v.build, v.cpu, v.capacity, v.client, v.examples, v.process,
+              v.initial);
 }
 
-Message encode(const Welcome& v) { return pack(MessageType::welcome, v.run, v.experiment, v.layout); }
+Message encode(const Welcome& v) {
+  return pack(MessageType::welcome, v.run, v.experiment, v.layout, v.initial);
+}
 
 Message encode(const Shared& v) {
   Message message =

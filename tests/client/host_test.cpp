@@ -63,7 +63,8 @@ class HostWorld {
     if (deployed) hello.client = 3;
     host = std::make_unique<ClientHost>(
         *node_->channel, world.executor, hello,
-        [this](const std::string& experiment) -> std::shared_ptr<const LocalWorld> {
+        [this](const std::string& experiment,
+               std::span<const float> /*initial*/) -> std::shared_ptr<const LocalWorld> {
           if (experiment == "bad") throw user_error("no such data");
           ++worlds;
           return local;

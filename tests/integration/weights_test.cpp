@@ -105,30 +105,10 @@ struct FrozenStart {
   Words words;
 };
 
-TEST_F(Weights, DeployedClientsKeepFrozenSlicesOfTheirOwnCopy) {
+// The server's copy travels, once: clients need no file, and whatever they have of one is not read.
+TEST_F(Weights, DeployedClientsNeedNoFile) {
   const FrozenStart start(folder_);
   DeployedFederation federation(folder_, 2, start.words);
-  federation.start_server("tcp://127.0.0.1:0");
-  federation.start_clients();
-  EXPECT_EQ(federation.expect_good_end().model_hash, federation.simulated().model_hash);
-}
-
-TEST_F(Weights, ADeployedClientWithOtherFrozenSlicesIsRefused) {
-  const FrozenStart start(folder_);
-  (void)run_job(folder_ / "other", set({"model={name: mlp, hidden: [4]}", "rounds=3", "seed=7"}));
-  DeployedFederation federation(folder_, 2, start.words);
-  federation.start_server("tcp://127.0.0.1:0");
-  federation.start_client(0, "", set({"model.init=" + (folder_ / "other/model.safetensors")}));
-  const Ended ended = federation.client(0).wait();
-  EXPECT_EQ(ended.code, 1) << ended.err;
-  EXPECT_NE(ended.err.find("SHA-256"), std::string::npos) << ended.err;
-  federation.server().signal(SIGTERM);
-  (void)federation.server().wait();
-}
-
-TEST_F(Weights, DeployedClientsNeedNoFileWhereTheWholeModelTravels) {
-  const std::string file = trained();
-  DeployedFederation federation(folder_, 2, set({"model.init=" + file, "rounds=3"}));
   federation.start_server("tcp://127.0.0.1:0");
   for (std::size_t i = 0; i < 2; ++i) federation.start_client(i, "", set({"model.init=nowhere.safetensors"}));
   EXPECT_EQ(federation.expect_good_end().model_hash, federation.simulated().model_hash);

@@ -23,7 +23,8 @@ InprocWorkers::InprocWorkers(const std::string& endpoint, const ChannelOptions& 
     worker.thread = std::jthread([&worker, endpoint, options, hello, world] {
       const auto channel = make_client_channel(endpoint, worker.executor, options);
       ClientHost host(
-          *channel, worker.executor, hello, [world](const std::string&, std::span<const float>) { return world; },
+          *channel, worker.executor, hello,
+          [world](const std::string&, std::span<const float>) { return world; },
           [&worker](const std::string&, bool) { worker.executor.stop(); }, [](const std::string&) {});
       worker.executor.run();
       channel->close();

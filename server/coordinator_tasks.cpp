@@ -88,7 +88,8 @@ void Coordinator::start_task(Tick now, ClientId client) {
   strategy_.prepare(state_.server, task);
   const bool own_model = task.extra("model") != nullptr;
   if (own_model) std::erase(task.shared, "model");
-  std::uint64_t bytes_down = deployed_size(task) + (own_model ? charge_initial(client) : charge_model(client));
+  std::uint64_t bytes_down =
+      deployed_size(task) + (own_model ? charge_initial(client) : charge_model(client));
   for (const std::string& name : phase_->shared)
     bytes_down += deployed_shared_size(name, state_.server.slots.at(name).data.size());
   live.work = work_of(task.id, task.recipe, live.examples, bytes_down);
@@ -102,7 +103,8 @@ void Coordinator::start_task(Tick now, ClientId client) {
   port_.start(kept);
 }
 
-// The bytes that bring the client the initial model, were it deployed: none when it has it, or draws it itself.
+// The bytes that bring the client the initial model, were it deployed: none when it has it, or draws it
+// itself.
 std::uint64_t Coordinator::charge_initial(ClientId client) {
   if (!config_.initial_travels || std::exchange(state_.records[client].has_initial, true)) return 0;
   return deployed_shared_size("initial", state_.server.model.layout().size());

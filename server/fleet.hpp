@@ -25,8 +25,8 @@ namespace fedloom {
 struct FleetOptions {
   Welcome welcome;
   std::optional<Payload> initial;  // the initial model, where peers cannot draw it from the seed
-  bool deployed = false;  // peers are single clients, tasks go to the client they name
-  Tick lost_after = 0;    // a deployed client that was lost this long ago loses its task; at goodbye, at once
+  bool deployed = false;           // peers are single clients, tasks go to the client they name
+  Tick lost_after = 0;  // a deployed client that was lost this long ago loses its task; at goodbye, at once
   std::uint64_t population = 0;
   /// A peer is dropped at this many messages that do not parse or belong without an update between them that
   /// does; a channel does so with its frames.

@@ -108,7 +108,8 @@ class SmallRun {
     hello.capacity = around_.threads;
     channels_.push_back(make_client_channel("inproc://small", executor_, options_));
     hosts_.push_back(std::make_unique<ClientHost>(
-        *channels_.back(), executor_, hello, [this](const std::string&, std::span<const float>) { return local_; },
+        *channels_.back(), executor_, hello,
+        [this](const std::string&, std::span<const float>) { return local_; },
         [](const std::string& reason, bool failed) { EXPECT_FALSE(failed) << reason; },
         [](const std::string&) {}));
   }

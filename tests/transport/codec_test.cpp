@@ -143,7 +143,8 @@ struct Sample {
 std::vector<Sample> one_of_each(std::uint64_t seed) {
   Random random(seed, Stream::noise);
   return {{MessageType::hello, encode(random_hello(random))},
-          {MessageType::welcome, encode(Welcome{random_text(random), random_text(random), random.next64(), random.next64()})},
+          {MessageType::welcome,
+           encode(Welcome{random_text(random), random_text(random), random.next64(), random.next64()})},
           {MessageType::shared, encode(random_shared(random))},
           {MessageType::patch, encode(Patch{random.next64(), some<Payload>(random, random_payload)})},
           {MessageType::task, encode(random_task_message(random))},

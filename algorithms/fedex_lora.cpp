@@ -90,8 +90,13 @@ class FedExLora : public lora::LoraStrategy {
     }
     if (truncate_ == 0 || sides.right.rows() <= truncate_) return sides;
     const lora::ProductSvd svd = lora::product_svd(sides.left, sides.right);
+    // A small layer's residual may have a smaller rank; zeros fill it up to that of all layers.
     const Eigen::Index kept = std::min<Eigen::Index>(truncate_, svd.values.size());
-    return {svd.u.leftCols(kept) * svd.values.head(kept).asDiagonal(), svd.v.leftCols(kept).transpose()};
+    lora::Sides cut{lora::Matrix::Zero(pair.outputs(), truncate_),
+                    lora::Matrix::Zero(truncate_, pair.inputs())};
+    cut.left.leftCols(kept) = svd.u.leftCols(kept) * svd.values.head(kept).asDiagonal();
+    cut.right.topRows(kept) = svd.v.leftCols(kept).transpose();
+    return cut;
   }
 
   std::int64_t truncate_;

@@ -126,7 +126,7 @@ class PullsTail : public LocalObjective {
   bool corrects() const override { return config_.lambda > 0.0; }
 
   void begin(TaskRun& run) const override {
-    run.scratch[kTail] = Tensor::vector({static_cast<float>(size_of_tails(run))});
+    run.scratch[kTail] = Tensor::vector({size_of_tails(run)});
   }
 
   // d/dA |A||B| = |B| A / |A| on the tail, and the same for B.
@@ -143,8 +143,7 @@ class PullsTail : public LocalObjective {
   void finish(TaskRun& run, Update& update) const override {
     const std::int64_t rank = lora::pairs_of(*run.model->layout()).front().rank();
     const std::int64_t left = std::max(config_.min_rank, head_rank(config_.gamma, rank));
-    const auto at_start = static_cast<double>(run.scratch.at(kTail).data.front());
-    if (config_.lambda > 0.0 && left < rank && size_of_tails(run) < at_start) {
+    if (config_.lambda > 0.0 && left < rank && size_of_tails(run) < run.scratch.at(kTail).data.front()) {
       update.scalars[kPruned] = static_cast<double>(left);
       for (const lora::Pair& pair : lora::pairs_of(*run.model->layout())) {
         lora::Factors factors = lora::factors_of(run.parameters, pair);
@@ -168,10 +167,11 @@ class PullsTail : public LocalObjective {
     return tails;
   }
 
-  double size_of_tails(const TaskRun& run) const {
+  // As a float, as it is kept: what has not moved must compare equal.
+  float size_of_tails(const TaskRun& run) const {
     double size = 0.0;
     for (const Tail& tail : tails(run)) size += tail.first * tail.second;
-    return size;
+    return static_cast<float>(size);
   }
 
   static void pull(const TaskRun& run, std::span<float> gradient, const Tail& tail, const Slice& factor,

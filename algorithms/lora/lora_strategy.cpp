@@ -191,6 +191,10 @@ Metrics LoraStrategy::advance(ServerState& state, const WindowSums& window) cons
     average_heads(state, clients, window.window);
   else
     apply_mean_delta(state, uploaded_in(before.layout(), window.window), train.slot("delta"), 1.0);
+  // Clients without examples alone have no mean: nothing moves. (Patches are then zero by themselves.)
+  const bool weightless = std::all_of(clients.begin(), clients.end(),
+                                      [](const ClientFactors& client) { return client.share == 0.0; });
+  if (weightless && !clients.empty() && !traits().patches_model) return {};
   Metrics metrics = aggregate(state, before, clients, window.window);
   if (!settings_.aggregation_error || clients.empty()) return metrics;
   ParameterVector after = state.model;

@@ -21,7 +21,12 @@ void Fleet::send_initial(PeerId id) {
     send(id, Shared{0, 0, *options_.initial});
 }
 
-void Fleet::publish(const Patch& patch) { patches_[patch.from] = {patch, deployed_size(patch)}; }
+void Fleet::publish(const Patch& patch) {
+  patches_[patch.from] = {patch, deployed_size(patch)};
+  // Those that are of no use to anybody any more go now: it may be that no peer is ever so far behind.
+  if (const auto models = shared_.find("model"); models != shared_.end() && !models->second.empty())
+    (void)patches_between(0, patch.from + 1, deployed_size(models->second.rbegin()->second));
+}
 
 void Fleet::retire(Version version) {
   for (auto& [name, versions] : shared_) versions.erase(version);

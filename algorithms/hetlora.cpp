@@ -125,9 +125,7 @@ class PullsTail : public LocalObjective {
 
   bool corrects() const override { return config_.lambda > 0.0; }
 
-  void begin(TaskRun& run) const override {
-    run.scratch[kTail] = Tensor::vector({size_of_tails(run)});
-  }
+  void begin(TaskRun& run) const override { run.scratch[kTail] = Tensor::vector({size_of_tails(run)}); }
 
   // d/dA |A||B| = |B| A / |A| on the tail, and the same for B.
   void correct(TaskRun& run, std::span<float> gradient) const override {

@@ -3,9 +3,9 @@
 // dense products in double.
 #include <cmath>
 
-#include <Eigen/SVD>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <Eigen/SVD>
 
 #include "tests/support/lora_hand.hpp"
 
@@ -26,7 +26,8 @@ struct Scene {
     Random random(seed, Stream::strategy);
     for (const auto& [outputs, inputs] : shape.layers) {
       bases.push_back(random_matrix(random, outputs, inputs));
-      starts.push_back({random_matrix(random, shape.rank, inputs), random_matrix(random, outputs, shape.rank)});
+      starts.push_back(
+          {random_matrix(random, shape.rank, inputs), random_matrix(random, outputs, shape.rank)});
     }
     for (ClientId k = 0; k < 3; ++k) {
       LoraHand::End end{k, k + 1, {}};
@@ -141,7 +142,8 @@ TEST(LoraLaws, FedExTruncatesTheResidualToItsBestApproximation) {
   }
 }
 
-// The residual of the second layer, 6 x 4, has rank 4 at most, that of the first 5: one rank serves all layers.
+// The residual of the second layer, 6 x 4, has rank 4 at most, that of the first 5: one rank serves all
+// layers.
 TEST(LoraLaws, FedExTruncatesLayersOfDifferentSizesAlike) {
   Scene scene(6, {.layers = {{8, 9}, {6, 4}, {3, 7}}, .rank = 3, .alpha = 3.0});
   LoraHand hand = scene.hand("fedex_lora", "truncate: 5");
@@ -177,8 +179,9 @@ TEST(LoraLaws, FedItLosesTheProductsOfDifferences) {
     for (const char* exact : {"ffa_lora", "rolora", "fedsvd", "fedex_lora", "flora"})
       EXPECT_NEAR(scene.hand(exact).round(scene.ends).at("aggregation_error_relative"), 0.0, kFloat) << exact;
     for (const char* corrected : {"lora_fair"})
-      EXPECT_LT(scene.hand(corrected, "{solver: closed_form, lambda: 0}").round(scene.ends).at("aggregation_error"),
-                kScale * std::sqrt(square));
+      EXPECT_LT(
+          scene.hand(corrected, "{solver: closed_form, lambda: 0}").round(scene.ends).at("aggregation_error"),
+          kScale * std::sqrt(square));
   }
 }
 
@@ -205,7 +208,8 @@ TEST(LoraLaws, FedSvdKeepsTheProductOverRounds) {
 
 std::vector<Method> all_methods() {
   std::vector<Method> methods = averaging_both();
-  for (const char* more : {"ffa_lora", "fedsvd", "rolora", "fedsa_lora", "hetlora"}) methods.push_back({more});
+  for (const char* more : {"ffa_lora", "fedsvd", "rolora", "fedsa_lora", "hetlora"})
+    methods.push_back({more});
   methods.push_back({"hetlora", "weights: client"});
   return methods;
 }
@@ -267,7 +271,8 @@ TEST(LoraLaws, ARoundWithoutExamplesLeavesTheModelAsItIs) {
       const Matrix expected = method.algorithm == "flora"
                                   ? scene.bases[i]
                                   : Matrix(scene.bases[i] + kScale * scene.starts[i].product());
-      EXPECT_LE(distance(hand.server().effective(i), expected), kFloat) << method.algorithm << method.settings;
+      EXPECT_LE(distance(hand.server().effective(i), expected), kFloat)
+          << method.algorithm << method.settings;
     }
     EXPECT_GT(hand.held_by(1).factors().a.norm() + (method.algorithm == "flora" ? 1.0 : 0.0), 0.1);
   }
@@ -335,8 +340,8 @@ TEST(LoraFairLaws, XavierNoiseStaysUnlessLambdaIsLarge) {
   EXPECT_EQ(distance(second("init: xavier"), second("init: xavier")), 0.0) << "keyed by seed and round";
 }
 
-// A full-rank first factor: least squares with lambda = 0 reaches the ideal product (as in equation 8 it cannot
-// by direction alone).
+// A full-rank first factor: least squares with lambda = 0 reaches the ideal product (as in equation 8 it
+// cannot by direction alone).
 TEST(LoraFairLaws, ClosedFormAtFullRankIsTheIdeal) {
   expect_ideal(Scene(15, {.layers = {{6, 3}}, .rank = 3, .alpha = 3.0}),
                {"lora_fair", "{solver: closed_form, lambda: 0}"});

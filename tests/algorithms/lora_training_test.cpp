@@ -1,5 +1,5 @@
-// Local training of LoRA factors as tasks ask for it: a frozen factor stays where it is and counts nowhere, and
-// with plain SGD alpha and the learning rate are one parameter (Sun et al., ICLR 2024).
+// Local training of LoRA factors as tasks ask for it: a frozen factor stays where it is and counts nowhere,
+// and with plain SGD alpha and the learning rate are one parameter (Sun et al., ICLR 2024).
 #include <cmath>
 #include <numeric>
 
@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t kExamples = 12;
 
-/// 4 positions of 5 features, 3 classes. fc1 works on every position, fc2 on the flat result; both carry factors.
+/// 4 positions of 5 features, 3 classes. fc1 works on every position, fc2 on the flat result; both carry
+/// factors.
 FittingModel lora_model(const std::vector<std::string>& frozen, double alpha = 6.0, bool head = false) {
   const DataSpec spec{{4, 5}, 3};
   Adaptation how{.method = Adaptation::Method::lora, .targets = {"fc*"}, .rank = 2, .alpha = alpha};
@@ -95,8 +96,8 @@ TEST(LoraTraining, NormsOfExamplesLeaveAFrozenFactorOut) {
     for (std::uint32_t i = 0; i < kExamples; ++i) {
       batches.mean({&i, 1});
       singles.emplace_back(task.gradient.begin(), task.gradient.end());
-      norms.push_back(std::sqrt(std::inner_product(singles.back().begin(), singles.back().end(),
-                                                   singles.back().begin(), 0.0)));
+      norms.push_back(std::sqrt(
+          std::inner_product(singles.back().begin(), singles.back().end(), singles.back().begin(), 0.0)));
       for (const Slice& slice : task.made.model->layout()->slices()) {
         const auto begin = singles.back().begin() + static_cast<std::ptrdiff_t>(slice.offset);
         const auto end = begin + static_cast<std::ptrdiff_t>(slice.size);
@@ -126,8 +127,9 @@ TEST(LoraTraining, NormsOfExamplesLeaveAFrozenFactorOut) {
   }
 }
 
-// The trajectory of s B depends on s^2 lr alone. Powers of two change no bits, so B is exactly a half of what it
-// was when s doubles; clipping is to be scaled as gradients are, by 2, and is exact but for the 1e-6 beside norms.
+// The trajectory of s B depends on s^2 lr alone. Powers of two change no bits, so B is exactly a half of what
+// it was when s doubles; clipping is to be scaled as gradients are, by 2, and is exact but for the 1e-6
+// beside norms.
 TEST(LoraTraining, AlphaAndTheRateAreOneParameterOfFfaLora) {
   const auto second = [](const Trained& trained) {
     std::vector<float> values;
@@ -147,7 +149,8 @@ TEST(LoraTraining, AlphaAndTheRateAreOneParameterOfFfaLora) {
     fast.clip_norm = 2.0 * clip;
     const std::vector<float> b = second(Trained(lora_model({"*.lora_A.weight"}, 6.0), slow));
     const std::vector<float> half = second(Trained(lora_model({"*.lora_A.weight"}, 12.0), fast, "sgd", 0.5));
-    const std::vector<float> off = second(Trained(lora_model({"*.lora_A.weight"}, 12.0), unscaled, "sgd", 0.5));
+    const std::vector<float> off =
+        second(Trained(lora_model({"*.lora_A.weight"}, 12.0), unscaled, "sgd", 0.5));
     float worst = 0.0F;
     for (std::size_t i = 0; i < b.size(); ++i) {
       EXPECT_NEAR(b[i], 2.0F * half[i], clip == 0.0 ? 0.0 : 1e-5) << i;

@@ -1,6 +1,6 @@
-// The LoRA strategies against vectors worked out apart from them (lora.json), through both real halves. Where a
-// number is written here, the comment says how it comes about. The common input is p = (1/4, 3/4),
-// A1 = [1 2], B1 = [1; 0], A2 = [3 -2], B2 = [0; 2]: all of it, and every sum of it over p, is exact in float.
+// The LoRA strategies against vectors worked out apart from them (lora.json), through both real halves. Where
+// a number is written here, the comment says how it comes about. The common input is p = (1/4, 3/4), A1 = [1
+// 2], B1 = [1; 0], A2 = [3 -2], B2 = [0; 2]: all of it, and every sum of it over p, is exact in float.
 #include <cmath>
 
 #include <gtest/gtest.h>
@@ -91,9 +91,8 @@ TEST_F(LoraVectors, NoiseOnBothFactorsIsAmplified) {
   const Factors clean{from_json(v.at("in").at("A")), from_json(v.at("in").at("B"))};
   const double deviation = v.at("in").at("noise_std_per_entry");
   const LoraShape shape{.layers = {{3, 4}}, .rank = 2, .alpha = 2.0};
-  for (const auto& [algorithm, expected] :
-       std::map<std::string, double>{{"fedit", v.at("out").at("E_fro2_lora")},
-                                     {"ffa_lora", v.at("out").at("E_fro2_ffa")}}) {
+  for (const auto& [algorithm, expected] : std::map<std::string, double>{
+           {"fedit", v.at("out").at("E_fro2_lora")}, {"ffa_lora", v.at("out").at("E_fro2_ffa")}}) {
     LoraHand hand(algorithm, "{}", shape);
     hand.begin_with(0, Matrix::Zero(3, 4), clean);
     Random random(5, Stream::strategy);
@@ -161,8 +160,7 @@ TEST_F(LoraVectors, FLoraStacksDifferentRanks) {
   EXPECT_LE(distance(hand.server().base(), out(v, "dW")), kFloat);
   ASSERT_EQ(hand.patch.at(1).values().size(), 6U);  // sum of ranks 3 times 2 inputs
   const Matrix stack = out(v, "A_stack");
-  for (std::size_t i = 0; i < 6; ++i)
-    EXPECT_NEAR(hand.patch[1].values()[i], stack.data()[i], kFloat);
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(hand.patch[1].values()[i], stack.data()[i], kFloat);
 }
 
 // Client 0 has rank 1, client 2 has rank 2 (and takes no part in the round). Scales are alpha / own rank.
@@ -182,7 +180,8 @@ TEST_F(LoraVectors, FlexLoraDealsOutTheBestApproximations) {
   EXPECT_NEAR(metrics.at("aggregation_error"), 0.0, 2 * kFloat);
   const auto& values = v.at("out").at("singular_values");
   for (Eigen::Index i = 0; i < 2; ++i)
-    EXPECT_NEAR(large.scale * large.factors().b.col(i).norm(), values.at(static_cast<std::size_t>(i)), kFloat);
+    EXPECT_NEAR(large.scale * large.factors().b.col(i).norm(), values.at(static_cast<std::size_t>(i)),
+                kFloat);
 }
 
 // Client 1 has rank 2: A = [3 -2; 0 1], B = [0 1; 2 0]. |B1 A1| = |[1 2; 0 0]| = sqrt 5, and B2 A2 =
@@ -194,7 +193,8 @@ TEST_F(LoraVectors, HetLoraWeighsByNormsOfProducts) {
     LoraHand hand("hetlora", std::string("{ranks: [1, 2], weights: ") + weights + "}", shape_of_rank(2, 1.0));
     hand.round({{0, 1, {{matrix({{1, 2}}), matrix({{1}, {0}})}}},
                 {1, 3, {{matrix({{3, -2}, {0, 1}}), matrix({{0, 1}, {2, 0}})}}}});
-    EXPECT_LE(distance(hand.server().factors().a, matrix({{2.530049141829, -1.060098283658}, {0, w2}})), kFloat);
+    EXPECT_LE(distance(hand.server().factors().a, matrix({{2.530049141829, -1.060098283658}, {0, w2}})),
+              kFloat);
     EXPECT_LE(distance(hand.server().factors().b, matrix({{w1, w2}, {1.530049141829, 0}})), kFloat);
   }
 }
@@ -299,7 +299,8 @@ TEST_F(LoraFairVectors, DescendsAlongTheCosineOfWholeMatrices) {
   EXPECT_LE(distance(correction(v, "steps: 0"), Matrix::Zero(2, 1)), 0.0) << "no step is FedIT";
   // lambda = 1, by the same descent in double: (-0.040871050564, 0.005676729747), cosine 0.965283536355.
   std::map<std::string, double> metrics;
-  EXPECT_LE(distance(correction(v, "lambda: 1", &metrics), matrix({{-0.040871050564}, {0.005676729747}})), kFloat);
+  EXPECT_LE(distance(correction(v, "lambda: 1", &metrics), matrix({{-0.040871050564}, {0.005676729747}})),
+            kFloat);
   EXPECT_NEAR(metrics.at("cosine"), 0.965283536355, kFloat);
 }
 
@@ -337,9 +338,9 @@ TEST_F(LoraFairVectors, ReachesTheBestCosineOfRankOne) {
   EXPECT_NEAR(metrics.at("cosine"), v.at("out").at("cos_before"), kFloat);
 }
 
-// A full-rank A (r = inputs = 2) leaves nothing that least squares cannot reach: client 0 has A = I, B = [1 0; 0 0],
-// client 1 A = [1 0; 0 2], B = [0 0; 0 1], p = 1/2 each. T = [1/2 0; 0 1]; means A = [1 0; 0 3/2] and B = [1/2 0; 0
-// 1/2]; B' = T A^-1 = [1/2 0; 0 2/3], so D = [0 0; 0 1/6].
+// A full-rank A (r = inputs = 2) leaves nothing that least squares cannot reach: client 0 has A = I, B = [1
+// 0; 0 0], client 1 A = [1 0; 0 2], B = [0 0; 0 1], p = 1/2 each. T = [1/2 0; 0 1]; means A = [1 0; 0 3/2]
+// and B = [1/2 0; 0 1/2]; B' = T A^-1 = [1/2 0; 0 2/3], so D = [0 0; 0 1/6].
 TEST(LoraFairAtFullRank, ClosedFormIsExact) {
   LoraHand hand("lora_fair", "{solver: closed_form, lambda: 0}", shape_of_rank(2, 1.0));
   const auto metrics = hand.round({{0, 1, {{matrix({{1, 0}, {0, 1}}), matrix({{1, 0}, {0, 0}})}}},

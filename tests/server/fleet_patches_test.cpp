@@ -1,4 +1,5 @@
-// The model on its way to peers as patches: who is sent what, and what the server keeps for those that are behind.
+// The model on its way to peers as patches: who is sent what, and what the server keeps for those that are
+// behind.
 #include <gtest/gtest.h>
 
 #include "tests/server/fleet_world.hpp"
@@ -23,7 +24,8 @@ class FleetPatches : public ::testing::Test {
     publish_whole();
     world_.fleet->retire(version_ - 1);
   }
-  /// A task of the current version, and its end; the number of patches and of whole models that the peer has had.
+  /// A task of the current version, and its end; the number of patches and of whole models that the peer has
+  /// had.
   std::pair<std::size_t, std::size_t> give(ScriptedPeer& peer, ClientId client) {
     Task task = world_.task(client, static_cast<std::uint32_t>(version_ + 1), false);
     task.version = version_;

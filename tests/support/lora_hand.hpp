@@ -1,6 +1,6 @@
-// Rounds of a LoRA strategy by hand: the test says with which factors every client ends its task, and both real
-// halves do the rest: plan, prepare, begin, finish, sum, advance, patch. Clients keep what clients keep and make
-// their models of what they are sent, as client/local_trainer.cpp does; there is no training.
+// Rounds of a LoRA strategy by hand: the test says with which factors every client ends its task, and both
+// real halves do the rest: plan, prepare, begin, finish, sum, advance, patch. Clients keep what clients keep
+// and make their models of what they are sent, as client/local_trainer.cpp does; there is no training.
 #pragma once
 
 #include <map>
@@ -14,7 +14,8 @@
 
 namespace fedloom::testing {
 
-/// Dense layers "fc0", "fc1" … of these (outputs, inputs), each with factors, and a head that is trained beside.
+/// Dense layers "fc0", "fc1" … of these (outputs, inputs), each with factors, and a head that is trained
+/// beside.
 struct LoraShape {
   std::vector<std::pair<std::int64_t, std::int64_t>> layers = {{2, 2}};
   std::int64_t rank = 1;
@@ -179,8 +180,8 @@ class LoraHand {
       if (pairs[i].b.role == Role::trained) lora::write(end.factors.at(i).b, parameters, pairs[i].b);
     }
     if (!end.head.empty())
-      std::ranges::copy(end.head, parameters.begin() + static_cast<std::ptrdiff_t>(
-                                                           held.layout->at("head").offset));
+      std::ranges::copy(end.head,
+                        parameters.begin() + static_cast<std::ptrdiff_t>(held.layout->at("head").offset));
     Update update;
     update.id = task.id;
     update.examples = end.examples;
@@ -191,8 +192,8 @@ class LoraHand {
     WindowSums window;
     window.window = window_ + 1;
     const Phase phase = *strategy().next_phase(state, window, {});
-    FEDLOOM_CHECK(update.slots.size() == 1 && update.slots[0].values().size() ==
-                                                  strategy().slot_size(state, phase.slots.at(0), task),
+    FEDLOOM_CHECK(update.slots.size() == 1 &&
+                      update.slots[0].values().size() == strategy().slot_size(state, phase.slots.at(0), task),
                   "an update of another size than was announced");
     return update;
   }

@@ -1,5 +1,6 @@
-// Test vectors that were worked out apart from this code, as JSON files in the folder FEDLOOM_VECTORS, or else in
-// specs/vectors beside the folder FEDLOOM_DATA. They are no part of the project; tests without them are skipped.
+// Test vectors that were worked out apart from this code, as JSON files in the folder FEDLOOM_VECTORS, or
+// else in specs/vectors beside the folder FEDLOOM_DATA. They are no part of the project; tests without them
+// are skipped.
 #pragma once
 
 #include <cstdlib>

@@ -34,6 +34,12 @@ std::string render(const Quantity& value);
 std::string render(const TextMap& value);
 std::string render(const ComponentSpec& value);
 std::string render(const StepSpec& value);
+template <class T>
+std::string render(const std::vector<T>& values) {
+  std::string joined;
+  for (const T& value : values) joined += (joined.empty() ? "" : ", ") + render(value);
+  return "[" + joined + "]";
+}
 
 void check_number(const ConfigNode& node, double value, const Bounds& bounds);
 void check_choice(const ConfigNode& node, const std::string& value, const Bounds& bounds);
@@ -235,10 +241,10 @@ class ConfigDocs {
 
   template <class T>
   static std::string default_list(std::vector<T>& members) {
-    std::string list;
-    if constexpr (!config_detail::Visitable<T>)
-      for (T& member : members) list += (list.empty() ? "" : ", ") + config_detail::render(member);
-    return "[" + list + "]";
+    if constexpr (config_detail::Visitable<T>)
+      return "[]";
+    else
+      return config_detail::render(members);
   }
 
   std::string prefix_;

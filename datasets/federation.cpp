@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "datasets/data_source.hpp"
+#include "datasets/group_test.hpp"
 #include "datasets/partitioned_data.hpp"
 #include "datasets/partitioner.hpp"
 #include "datasets/split.hpp"
@@ -86,6 +87,10 @@ std::shared_ptr<PartitionedData> partitioned(const DataConfig& config, std::uint
   limit_examples(split, config.train_limit, config.test_limit, seed);
   carve_validation(split, config.validation, seed);
   const Partition partition = spread(config, split, seed);
+  if (config.group_test) {
+    Partition own_test = deal_test_by_group(split, partition, seed);
+    return std::make_shared<PartitionedData>(std::move(split), partition, std::move(own_test));
+  }
   return std::make_shared<PartitionedData>(std::move(split), partition, config.client_test, seed);
 }
 
@@ -143,13 +148,18 @@ std::shared_ptr<const FederatedData> load_federated_data(const DataConfig& confi
     if (config.partition.name != "auto")
       throw user_error("data.partition: found '{}', but {} brings its own clients; leave partition out",
                        config.partition.name, config.source.name);
-    if (config.client_test > 0 || config.train_limit > 0 || config.test_limit > 0)
+    if (config.client_test > 0 || config.group_test || config.train_limit > 0 || config.test_limit > 0)
       throw user_error(
-          "data: client_test, train_limit and test_limit do not apply to {}, which has settings of "
+          "data: client_test, group_test, train_limit and test_limit do not apply to {}, which has settings "
+          "of "
           "its own for them",
           config.source.name);
     return federation;
   }
+  if (config.client_test > 0 && config.group_test)
+    throw user_error(
+        "data: client_test and group_test are two answers to one question, what a client is evaluated on; "
+        "leave one out");
   // Labels are enough to partition, and only then is it known for sure whose features are needed.
   const KeptFeatures guess = holder.guess(config.validation > 0, config.client_test > 0);
   auto data = partitioned(config, seed, source->load(data_dir, guess));

@@ -20,6 +20,7 @@ struct DataConfig {
   std::optional<std::uint64_t> clients;
   double validation = 0.0;
   double client_test = 0.0;
+  bool group_test = false;
   std::uint64_t train_limit = 0;
   std::uint64_t test_limit = 0;
 
@@ -35,6 +36,9 @@ struct DataConfig {
     v("validation", validation, "share of the training data held back for tuning", between(0, 0.9));
     v("client_test", client_test, "share of each client's data held out for its own evaluation",
       between(0, 0.9));
+    v("group_test", group_test,
+      "evaluate each client on test examples of its own groups (domains, people), which the clients of a "
+      "group share evenly");
     v("train_limit", train_limit, "use a random this-many training examples; 0 is all", at_least(0));
     v("test_limit", test_limit, "test on a random this-many examples; 0 is all", at_least(0));
   }

@@ -25,6 +25,13 @@ PartitionedData::PartitionedData(SplitExamples split, const Partition& partition
   split_.train_indices = {};
 }
 
+PartitionedData::PartitionedData(SplitExamples split, const Partition& partition, Partition own_test)
+    : PartitionedData(std::move(split), partition, 0.0, 0) {
+  FEDLOOM_CHECK(own_test.size() == partition.size(), "{} test parts of {} clients", own_test.size(),
+                partition.size());
+  own_test_ = std::move(own_test);
+}
+
 void PartitionedData::exchange_stores(const SplitExamples& stores) {
   if (stores.train->size() != split_.train->size() ||
       stores.test.examples->size() != split_.test.examples->size())
@@ -53,13 +60,15 @@ ExampleView PartitionedData::client(std::size_t client) const {
 
 ExampleView PartitionedData::client_test(std::size_t client) const {
   const Range& r = range(client);
+  if (!own_test_.empty()) return {split_.test.examples, own_test_[client]};
   const auto mine = std::span(indices_).subspan(r.begin + r.training, r.held_out);
   return {split_.train, {mine.begin(), mine.end()}};
 }
 
 std::size_t PartitionedData::memory_bytes() const {
   const bool apart = split_.test.examples && split_.test.examples != split_.train;
-  const std::size_t indices = indices_.size() + split_.validation.size() + split_.test.size();
+  std::size_t indices = indices_.size() + split_.validation.size() + split_.test.size();
+  for (const auto& mine : own_test_) indices += mine.size();
   return split_.train->memory_bytes() + (apart ? split_.test.examples->memory_bytes() : 0) + indices * 4 +
          ranges_.size() * sizeof(Range);
 }

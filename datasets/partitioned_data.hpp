@@ -16,6 +16,8 @@ class PartitionedData final : public FederatedData {
   /// `partition` holds positions in split.train_indices. floor(client_test * n) of a client's n examples are
   /// held out for its own evaluation, never all; client_test in [0, 1).
   PartitionedData(SplitExamples split, const Partition& partition, double client_test, std::uint64_t seed);
+  /// Each client is evaluated on its own part of the test set: `own_test[k]` are places in the test store.
+  PartitionedData(SplitExamples split, const Partition& partition, Partition own_test);
 
   /// The training store, which may hold validation and test examples too.
   const Examples& store() const { return *split_.train; }
@@ -43,6 +45,7 @@ class PartitionedData final : public FederatedData {
   SplitExamples split_;
   std::vector<Range> ranges_;
   std::vector<std::uint32_t> indices_;
+  Partition own_test_;  // empty: what is held out of the training data
 };
 
 }  // namespace fedloom

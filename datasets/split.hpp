@@ -13,7 +13,14 @@
 namespace fedloom {
 
 /// Separate draws from Stream::partition; client-wise ones add the client.
-enum class SplitTask : std::uint32_t { partition = 0, validation = 1, client_test = 2, limit = 3, test = 4 };
+enum class SplitTask : std::uint32_t {
+  partition = 0,
+  validation = 1,
+  client_test = 2,
+  limit = 3,
+  test = 4,
+  group_test = 5
+};
 
 Random split_random(std::uint64_t seed, SplitTask task, std::uint64_t client = 0);
 

@@ -138,6 +138,25 @@ struct Steps {
   }
 };
 
+struct Table {
+  std::vector<std::vector<double>> rows;
+  template <class Visitor>
+  void visit(Visitor& v) {
+    v("rows", rows, "numbers by row", between(0, 1));
+  }
+};
+
+TEST(Config, ListsOfListsKeepTheirRows) {
+  const auto read = [](const std::string& text) {
+    return read_config<Table>(ConfigNode::from_text(text, "exp.yaml"));
+  };
+  const Table table = read("rows: [[0.1, 0.9], [1], []]\n");
+  EXPECT_EQ(table.rows, (std::vector<std::vector<double>>{{0.1, 0.9}, {1.0}, {}}));
+  EXPECT_EQ(write_config(table), "rows: [[0.1, 0.9], [1], []]\n");
+  EXPECT_THROW(read("rows: [[0.1, 2]]\n"), UserError);
+  EXPECT_EQ(config_docs<Table>().at(0).type, "list of list of number");
+}
+
 TEST(Config, StepsAreNamesOrOneNameWithSettings) {
   const auto read = [](const std::string& text) {
     return read_config<Steps>(ConfigNode::from_text(text, "exp.yaml"));

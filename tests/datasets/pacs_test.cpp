@@ -64,6 +64,68 @@ TEST(Pacs, EveryDomainGivesItsShareToTheTest) {
   EXPECT_NEAR(static_cast<double>(row[3071]), static_cast<double>(photos.indices[0] % 10) / 255.0, 1e-7);
 }
 
+TEST(Pacs, OneClientForEachDomainIsTestedOnItsOwn) {
+  const Folder folder;
+  const std::string file = folder.write("r.bin", records({2, 0, 1, 3}, 10));
+  const auto data = load_federated_data(
+      parse("{source: {name: pacs, file: " + file + ", test_share: 0.3}, group_test: true}"), 1, "");
+  ASSERT_EQ(data->clients(), 4U);
+  for (std::size_t k = 0; k < 4; ++k) {
+    EXPECT_EQ(data->example_count(k), 7U);
+    EXPECT_EQ(data->client_test(k).size(), 3U);
+    EXPECT_THAT(groups_of(data->client_test(k)), ElementsAre(k));
+  }
+}
+
+TEST(Pacs, ClientsOfADomainShareItsTest) {
+  const Folder folder;
+  const std::string file = folder.write("r.bin", records({2, 0, 1, 3}, 70));
+  const auto config = parse(
+      "{source: {name: pacs, file: " + file +
+      ", test_share: 0.2}, partition: {name: natural_dirichlet, clients_per_group: 5, min_examples: 2}, "
+      "group_test: true}");
+  const auto data = load_federated_data(config, 1, "");
+  ASSERT_EQ(data->clients(), 20U);
+  std::set<std::uint32_t> tested;
+  for (std::size_t k = 0; k < 20; ++k) {
+    EXPECT_THAT(groups_of(data->client(k)), ElementsAre(k / 5));
+    const ExampleView own = data->client_test(k);
+    EXPECT_THAT(groups_of(own), ElementsAre(k / 5));
+    EXPECT_EQ(own.size(), k % 5 < 4 ? 3U : 2U);  // 14 of 70 among five
+    tested.insert(own.indices.begin(), own.indices.end());
+  }
+  // All of the common test set, each example once.
+  EXPECT_EQ(tested, std::set<std::uint32_t>(data->test().indices.begin(), data->test().indices.end()));
+  EXPECT_EQ(tested.size(), 56U);
+  // A worker that evaluates clients holds their parts, a deployed client its own.
+  EXPECT_TRUE(load_federated_data(config, 1, "", DataHolder::worker(true))->client_test(7).held());
+  const auto one = load_federated_data(config, 1, "", DataHolder::client(7, true));
+  EXPECT_TRUE(one->client_test(7).held());
+  EXPECT_FALSE(one->client_test(12).held());
+}
+
+TEST(Pacs, TestsByGroupSayWhatDoesNotFit) {
+  const Folder folder;
+  const std::string file = folder.write("r.bin", records({0, 1, 2, 3}, 10));
+  const auto refusal = [&](const std::string& source, const std::string& more) {
+    const std::string yaml =
+        "{source: {name: pacs, file: " + file + source + "}, group_test: true" + more + "}";
+    return error_of([&] { load_federated_data(parse(yaml), 1, ""); });
+  };
+  EXPECT_THAT(refusal("", ", client_test: 0.1"), HasSubstr("leave one out"));
+  EXPECT_THAT(refusal(", test_domains: [photo]", ""),
+              HasSubstr("client 0 gets no test example of its groups"));
+  const std::string table = folder.write("t.csv", "1,0\n2,1\n3,0\n4,1\n");
+  const auto csv = [&](const std::string& test) {
+    return error_of([&] {
+      load_federated_data(
+          parse("{source: {name: csv, train: " + table + test + "}, clients: 2, group_test: true}"), 1, "");
+    });
+  };
+  EXPECT_THAT(csv(", test_share: 0.5"), HasSubstr("does not say which domain or person"));
+  EXPECT_THAT(csv(", test: " + table), HasSubstr("is not part of the store"));
+}
+
 TEST(Pacs, HeldOutDomainsAreTheTest) {
   const Folder folder;
   const std::string file = folder.write("r.bin", records({0, 1, 2, 3}, 3));

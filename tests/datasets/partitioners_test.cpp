@@ -196,6 +196,105 @@ TEST(Natural, OneClientForEachGroup) {
   EXPECT_EQ(people[0].size() + people[1].size(), 3U);
 }
 
+TEST(NaturalDirichlet, ClientsStayInTheirGroupInOrder) {
+  World world(5, 400);
+  // Groups of 1000, 600 and 400 examples, whose ids are in no order.
+  for (std::size_t i = 0; i < 2000; ++i) world.groups.push_back(i % 10 < 5 ? 4U : i % 10 < 8 ? 1U : 9U);
+  const Partition partition = world.split("natural_dirichlet", 15, "clients_per_group: 5");
+  const std::uint32_t expected[] = {1, 4, 9};
+  std::size_t given = 0;
+  for (std::size_t k = 0; k < 15; ++k) {
+    EXPECT_GE(partition[k].size(), 10U);
+    given += partition[k].size();
+    for (const std::uint32_t i : partition[k]) EXPECT_EQ(world.groups[i], expected[k / 5]);
+  }
+  EXPECT_EQ(given, 2000U);
+  // 7 = 3 + 2 + 2 clients when only their number is known.
+  const Partition seven = world.split("natural_dirichlet", 7);
+  EXPECT_EQ(world.groups[seven[2][0]], 1U);
+  EXPECT_EQ(world.groups[seven[3][0]], 4U);
+  EXPECT_EQ(world.groups[seven[5][0]], 9U);
+}
+
+TEST(NaturalDirichlet, AlphaRunsFromSkewToTheMixtureOfTheGroup) {
+  World world(10, 600);
+  for (std::size_t i = 0; i < 6000; ++i) world.groups.push_back(i / 10 % 3 == 0 ? 1U : 0U);
+  const std::string each = "clients_per_group: 5, min_examples: 1";
+  const double hard = world.skew(world.split("natural_dirichlet", 10, "{alpha: 0.05, " + each + "}"));
+  const double usual = world.skew(world.split("natural_dirichlet", 10, "{alpha: 0.5, " + each + "}"));
+  EXPECT_GT(hard, usual);
+  EXPECT_GT(usual, 0.2);
+  EXPECT_LT(world.skew(world.split("natural_dirichlet", 10, "{alpha: 10000, " + each + "}")), 0.05);
+}
+
+TEST(NaturalDirichlet, OneGroupIsPlainDirichlet) {
+  World world(4, 100);
+  const Partition plain = world.split("dirichlet", 6, "{alpha: 0.5, min_size: 10}");
+  world.groups.assign(400, 3);
+  EXPECT_EQ(world.split("natural_dirichlet", 6, "{alpha: 0.5, min_examples: 10}"), plain);
+}
+
+TEST(NaturalDirichlet, SaysWhatDoesNotFit) {
+  World world(2, 50);
+  EXPECT_THAT(error_of([&] { world.split("natural_dirichlet", 4); }), HasSubstr("use dirichlet"));
+  for (std::size_t i = 0; i < 100; ++i) world.groups.push_back(i < 15 ? 0U : 1U);
+  EXPECT_THAT(error_of([&] { world.split("natural_dirichlet", 4, "clients_per_group: 3"); }),
+              HasSubstr("found 4, but 2 groups with clients_per_group 3 are 6 clients"));
+  EXPECT_THAT(error_of([&] { world.split("natural_dirichlet", 4); }),
+              HasSubstr("2 clients with 10 examples each need more than the 15 of their group"));
+  EXPECT_THAT(error_of([&] {
+                world.split("natural_dirichlet", 6, "{alpha: 0.0001, min_examples: 5, max_attempts: 3}");
+              }),
+              HasSubstr("in 3 draws of Dir(0.0001) over 3 clients of a group of 15"));
+}
+
+// Columns sum to 1.5, so client 0 receives .1/1.5 = 1/15 of class 0 and .9/1.5 = 9/15 of class 1, and so on;
+// 150 examples of each class cut at floor(150 * (1/15, 10/15)) = 10, 100 and at 90, 100.
+TEST(ClassFractions, LargeColumnsAreScaledDown) {
+  const World world(2, 150);
+  const Partition partition =
+      world.split("class_fractions", 3, "fractions: [[0.1, 0.9], [0.9, 0.1], [0.5, 0.5]]");
+  const std::size_t expected[3][2] = {{10, 90}, {90, 10}, {50, 50}};
+  for (std::size_t k = 0; k < 3; ++k) {
+    std::size_t counts[2] = {0, 0};
+    for (const std::uint32_t i : partition[k]) ++counts[world.labels[i]];
+    for (std::size_t c = 0; c < 2; ++c)  // the cut's cumulative sums may fall short of a whole number
+      EXPECT_NEAR(static_cast<double>(counts[c]), static_cast<double>(expected[k][c]), 1.0) << k << ' ' << c;
+  }
+  EXPECT_EQ(partition[0].size() + partition[1].size() + partition[2].size(), 300U);
+}
+
+TEST(ClassFractions, SmallColumnsLeaveTheRestOut) {
+  const World world(2, 100);
+  // Class 0: 25 + 50 of 100; class 1: 0 + 100.
+  EXPECT_THAT(sizes(world.split("class_fractions", 2, "fractions: [[0.25, 0], [0.5, 1]]")),
+              ElementsAre(25, 150));
+}
+
+TEST(ClassFractions, WithoutRowsEveryClientHasItsClass) {
+  const World world(3, 1000);
+  // Columns of (.9, .05, .05) permuted sum to 1.
+  const Partition partition = world.split("class_fractions", 3);
+  for (std::size_t k = 0; k < 3; ++k) {
+    const auto own = std::count_if(partition[k].begin(), partition[k].end(),
+                                   [&](std::uint32_t i) { return world.labels[i] == static_cast<int>(k); });
+    EXPECT_NEAR(static_cast<double>(own), 900.0, 1.0);
+    EXPECT_NEAR(static_cast<double>(partition[k].size()), 1000.0, 3.0);
+  }
+}
+
+TEST(ClassFractions, SaysWhatDoesNotFit) {
+  const World world(2, 50);
+  EXPECT_THAT(error_of([&] { world.split("class_fractions", 3, "fractions: [[1, 0], [0, 1]]"); }),
+              HasSubstr("found 2 rows for 3 clients"));
+  EXPECT_THAT(error_of([&] { world.split("class_fractions", 2, "fractions: [[1, 0], [0, 1, 0]]"); }),
+              HasSubstr("row 1 has 3 numbers for 2 classes"));
+  EXPECT_THAT(error_of([&] { world.split("class_fractions", 2, "fractions: [[1, 1], [0, 0]]"); }),
+              HasSubstr("client 1 gets no examples"));
+  EXPECT_THAT(error_of([&] { world.split("class_fractions", 2, "fractions: [[1, 1.5], [0, 0]]"); }),
+              HasSubstr("out of range"));
+}
+
 TEST(Natural, ReadsIdsFromAFile) {
   const Folder folder;
   World world(2, 2);

@@ -43,6 +43,7 @@ void GatheredData::open(std::size_t size, std::function<ExampleView()> find) {
   size_ = size;
   find_ = std::move(find);
   view_.reset();
+  augmented_.reset();
 }
 
 const ExampleView& GatheredData::view() {
@@ -77,6 +78,9 @@ Batch GatheredData::batch(std::span<const std::uint32_t> positions) {
   } else {
     if (features_.size() < positions.size() * width) features_.resize(positions.size() * width);
     mine.examples->gather(indices_, features_.data(), labels_.data());
+    if (augmented_)
+      fedloom::augment(augmented_->how, spec, positions.size(), features_.data(), augmented_->random,
+                       picture_row_);
     batch.features = features_.data();
   }
   batch.targets = labels_.data();
@@ -155,6 +159,7 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   run.parameters = parameters_;
   run.gradient = gradient_;
   run.shared = shared;
+  if (world_->augment.any()) data_.augment(world_->augment, run.random(Stream::augment));
 
   Update update;
   update.id = task.id;

@@ -13,6 +13,7 @@
 #include "client/client_store.hpp"
 #include "client/model_form.hpp"
 #include "core/messages.hpp"
+#include "datasets/augmentation.hpp"
 #include "datasets/examples.hpp"
 #include "models/model.hpp"
 #include "models/optimizer.hpp"
@@ -27,9 +28,16 @@ class GatheredData : public LocalData {
   /// UserError when the features of an example are not in memory.
   void open(std::size_t size, std::function<ExampleView()> find);
   std::size_t size() const override { return size_; }
+  /// Pictures of later batches, until the next open(), are augmented with draws from `random`, in the order
+  /// in which they are asked for.
+  void augment(const Augmentation& how, const Random& random) { augmented_ = {how, random}; }
   Batch batch(std::span<const std::uint32_t> positions) override;
 
  private:
+  struct Augmented {
+    Augmentation how;
+    Random random;
+  };
   const ExampleView& view();
 
   std::size_t size_ = 0;
@@ -40,6 +48,8 @@ class GatheredData : public LocalData {
   std::vector<std::int32_t> tokens_;
   std::vector<std::uint8_t> mask_;
   std::vector<std::int32_t> labels_;
+  std::optional<Augmented> augmented_;
+  std::vector<float> picture_row_;
 };
 
 /// What every trainer of a process shares; immutable while clients run.
@@ -51,7 +61,8 @@ struct LocalWorld {
   std::shared_ptr<ClientStore> store;
   VariantFactory make_variant;  // may be empty where no recipe asks for another form of the model
   std::function<std::unique_ptr<Optimizer>()> make_optimizer;
-  FloatBuffer initial;  // the whole model before round 1
+  FloatBuffer initial;   // the whole model before round 1
+  Augmentation augment;  // of training batches; none: as they are
   std::uint64_t seed = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/config.hpp"
+#include "datasets/augmentation.hpp"
 #include "datasets/data_holder.hpp"
 #include "datasets/examples.hpp"
 
@@ -21,6 +22,7 @@ struct DataConfig {
   double validation = 0.0;
   double client_test = 0.0;
   bool group_test = false;
+  Augmentation augment;
   std::uint64_t train_limit = 0;
   std::uint64_t test_limit = 0;
 
@@ -39,6 +41,7 @@ struct DataConfig {
     v("group_test", group_test,
       "evaluate each client on test examples of its own groups (domains, people), which the clients of a "
       "group share evenly");
+    v("augment", augment, "random changes to the pictures of training batches");
     v("train_limit", train_limit, "use a random this-many training examples; 0 is all", at_least(0));
     v("test_limit", test_limit, "test on a random this-many examples; 0 is all", at_least(0));
   }

@@ -99,6 +99,7 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
         "evaluate.target_accuracy: {}, but there are no test examples to reach it on; give a test file or a "
         "larger test_share",
         config.evaluate.target_accuracy);
+  check_augmentation(config.data.augment, parts.data->spec());
   check_plain_steps(config, *parts.strategy);
   check_factors(config, *parts.strategy);
   check_pacing(config);
@@ -149,6 +150,7 @@ std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, con
   else
     throw user_error("the server's initial model has {} floats, the one here {}; use the same build",
                      initial.size(), components.model->layout()->size());
+  world->augment = config.data.augment;
   world->seed = config.seed;
   return world;
 }

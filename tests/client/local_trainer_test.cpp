@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "datasets/table_examples.hpp"
 #include "tests/support/quadratic_world.hpp"
 
 namespace fedloom::testing {
@@ -262,6 +263,78 @@ TEST(LocalTrainer, EvaluatesOnTheTestSetWhenAClientHasNone) {
   EXPECT_EQ(result.examples, 4U);
   EXPECT_EQ(result.correct, 4U);  // two equal logits: the lower index wins, and labels are 0
   EXPECT_NEAR(result.loss_sum, 4 * std::log(2.0), 1e-12);
+}
+
+/// Clients 0 and 1 with the same three pictures of 1 x 2 x 3, no pixel of which is 0; they are the test set
+/// too.
+class PictureFederation final : public FederatedData {
+ public:
+  const DataSpec& spec() const override { return view_.examples->spec(); }
+  std::size_t clients() const override { return 2; }
+  std::size_t example_count(std::size_t) const override { return view_.size(); }
+  ExampleView client(std::size_t) const override { return view_; }
+  ExampleView client_test(std::size_t) const override { return view_; }
+  const ExampleView& validation() const override { return view_; }
+  const ExampleView& test() const override { return view_; }
+  std::size_t memory_bytes() const override { return 0; }
+
+ private:
+  static FloatBuffer pixels() {
+    FloatBuffer values(18);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i + 1);
+    return values;
+  }
+  ExampleView view_ = whole(std::make_shared<TableExamples>(DataSpec{{1, 2, 3}, 2, 0}, pixels(),
+                                                            std::vector<std::int32_t>{0, 1, 0}));
+};
+
+std::vector<float> features(GatheredData& data) {
+  const std::uint32_t positions[] = {0, 1, 2};
+  const Batch batch = data.batch(positions);
+  return {batch.features, batch.features + 18};
+}
+
+TEST(GatheredData, AugmentsUntilItIsOpenedAgain) {
+  const PictureFederation world;
+  GatheredData data;
+  const auto open = [&] { data.open(3, [&] { return world.client(0); }); };
+  const Augmentation how{.crop = 1, .flip = true};
+  open();
+  const auto plain = features(data);
+  data.augment(how, Random(1, Stream::augment, 0, 1));
+  const auto first = features(data);
+  const auto second = features(data);
+  EXPECT_NE(first, plain);
+  EXPECT_NE(second, first);  // every step draws anew
+  open();
+  EXPECT_EQ(features(data), plain);
+  data.augment(how, Random(1, Stream::augment, 0, 1));
+  EXPECT_EQ(features(data), first);
+}
+
+TEST(LocalTrainer, AugmentsWhatItTrainsOnByClientAndTask) {
+  auto world = std::make_shared<LocalWorld>(*quadratic_world("fedavg", "{}", 3, {1}));
+  const DataSpec form = PictureFederation().spec();
+  world->data = std::make_shared<PictureFederation>();
+  world->model = ModelRegistry::instance().find("softmax", "model").make(ConfigNode(), form);
+  const std::size_t size = world->model->layout()->size();
+  world->initial = FloatBuffer(size, 0.0F);
+  const SharedVectors shared = shared_model(0.0F, size);
+  const auto delta = [&](ClientId client, std::uint32_t number) {
+    const Update update = LocalTrainer(world).run(make_task(client, number), shared);
+    EXPECT_EQ(update.reason, Reason::none) << update.error;
+    const auto values = update.slots.at(0).values();
+    return std::vector<float>(values.begin(), values.end());
+  };
+  const double tested = LocalTrainer(world).evaluate(0, 0, shared_model(0.1F, size)).loss_sum;
+  const auto plain = delta(0, 1);
+  world->augment = {.crop = 1, .flip = true};
+  EXPECT_EQ(LocalTrainer(world).evaluate(0, 0, shared_model(0.1F, size)).loss_sum, tested);
+  const auto augmented = delta(0, 1);
+  EXPECT_NE(augmented, plain);
+  EXPECT_EQ(delta(0, 1), augmented);
+  EXPECT_NE(delta(1, 1), augmented);
+  EXPECT_NE(delta(0, 2), augmented);
 }
 
 TEST(LocalTrainer, APersonalModelOfAnotherSizeIsRefused) {

@@ -3,6 +3,7 @@
 // threads, where sums are made, deaths, interruptions) is a parameter.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,11 @@ struct Job {
   Recipe recipe{.epochs = 2, .batch_size = 4, .learning_rate = 0.1};
   StragglerPolicy stragglers = {};
   std::shared_ptr<const FederatedData> data = nullptr;  // instead of one drawn from `sizes`
+  double adapter_alpha = 0.0;
+  /// Makes another world than the quadratic one, of `algorithm`, `settings` and `sizes`.
+  std::function<std::shared_ptr<LocalWorld>(const std::string&, const std::string&,
+                                            const std::vector<std::size_t>&)>
+      world = nullptr;
 };
 
 /// What it may not depend on.
@@ -71,7 +77,8 @@ class EventLines : public Sink {
 class SmallRun {
  public:
   SmallRun(const Job& job, const Circumstances& circumstances) : job_(job), around_(circumstances) {
-    local_ = quadratic_world(job.algorithm, job.settings, job.parameters, job.sizes);
+    local_ = job.world ? job.world(job.algorithm, job.settings, job.sizes)
+                       : quadratic_world(job.algorithm, job.settings, job.parameters, job.sizes);
     if (job.data) local_->data = job.data;
     if (around_.store) local_->store = around_.store;
     options_.hub = make_inproc_hub();
@@ -123,6 +130,7 @@ class SmallRun {
     parts.devices = job_.devices;
     parts.config.recipe = job_.recipe;
     parts.config.stragglers = job_.stragglers;
+    parts.config.adapter_alpha = job_.adapter_alpha;
     const Traits traits = local_->strategy->traits();
     parts.config.hold_updates = around_.hold && traits.exchanges && !traits.keeps_updates;
     parts.fleet.welcome = {"small", "small", local_->model->layout()->fingerprint()};

@@ -1,5 +1,5 @@
-// Same bits for the strategies of LoRA factors, where tasks differ in the form of their model, models go by patches
-// and clients keep slices: workers, deaths and interruptions change nothing in the federation.
+// Same bits for the strategies of LoRA factors, where tasks differ in the form of their model, models go by
+// patches and clients keep slices: workers, deaths and interruptions change nothing in the federation.
 #include <algorithm>
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Bytes of the LoRA strategies as the coordinator charges them: the formulas of each method per client and round,
-// adapters and heads apart, and what a client pays that has missed rounds.
+// Bytes of the LoRA strategies as the coordinator charges them: the formulas of each method per client and
+// round, adapters and heads apart, and what a client pays that has missed rounds.
 #include <gtest/gtest.h>
 
 #include "server/checkpoint.hpp"
@@ -46,7 +46,8 @@ class LoraFederation {
   /// Floats of the task's update, which are what is charged for it.
   std::size_t floats_up(const LiveTask& given) const {
     Update update;
-    update.reports.push_back({"delta", federation->port.updates.at(given.task.id).slots.at(0).values().size()});
+    update.reports.push_back(
+        {"delta", federation->port.updates.at(given.task.id).slots.at(0).values().size()});
     EXPECT_EQ(given.work.bytes_up, deployed_size(update));
     return update.reports.back().size;
   }
@@ -88,10 +89,11 @@ struct Setting {
   std::size_t first;   // floats of all A
   std::size_t second;  // of all B
 };
-// RoBERTa-large: query and value of 24 layers, 1024 x 1024. ViT-B/16: attn.proj 768 x 768 and mlp.fc2 768 x 3072 of
-// 12 layers. A has r inputs a layer, B r outputs: 8 x 2 x 1024 x 24 = 393,216 of both; 16 x (768 + 3072) x 12 =
-// 737,280 and 16 x (768 + 768) x 12 = 294,912.
-const Setting kRoberta{{.layers = {{1024, 1024}, {1024, 1024}}, .rank = 8, .alpha = 8}, 24, 3, 393'216, 393'216};
+// RoBERTa-large: query and value of 24 layers, 1024 x 1024. ViT-B/16: attn.proj 768 x 768 and mlp.fc2 768 x
+// 3072 of 12 layers. A has r inputs a layer, B r outputs: 8 x 2 x 1024 x 24 = 393,216 of both; 16 x (768 +
+// 3072) x 12 = 737,280 and 16 x (768 + 768) x 12 = 294,912.
+const Setting kRoberta{
+    {.layers = {{1024, 1024}, {1024, 1024}}, .rank = 8, .alpha = 8}, 24, 3, 393'216, 393'216};
 const Setting kVit{{.layers = {{768, 768}, {768, 3072}}, .rank = 16, .alpha = 16}, 12, 6, 737'280, 294'912};
 
 struct Costs {
@@ -99,7 +101,8 @@ struct Costs {
   std::size_t down;
 };
 
-/// Floats of the whole model that one client of the second round sends and receives, having been in the first.
+/// Floats of the whole model that one client of the second round sends and receives, having been in the
+/// first.
 Costs second_round(const Setting& setting, const std::string& algorithm, const std::string& settings = "{}",
                    std::size_t head = 0) {
   LoraShape block = setting.block;
@@ -206,8 +209,8 @@ TEST(LoraCosts, FollowTheRankOfEachClient) {
 
 // ---- rounds that were missed ----
 
-/// What bringing a client from one version to another costs: the patches between them, unless those together are
-/// no smaller than the model.
+/// What bringing a client from one version to another costs: the patches between them, unless those together
+/// are no smaller than the model.
 std::uint64_t catching_up(const std::vector<Patch>& patches, Version from, Version to, std::uint64_t whole) {
   std::uint64_t bytes = 0;
   for (const Patch& patch : patches)
@@ -219,7 +222,7 @@ class MissedRounds : public ::testing::TestWithParam<std::string> {
  protected:
   static constexpr std::uint64_t kRounds = 14;
   LoraFederation federation(std::optional<FederationState> state = {}) const {
-    return {GetParam(), "{}", {.layers = {{40, 40}, {30, 50}}, .rank = 1, .alpha = 1}, 8, 3, kRounds,
+    return {GetParam(),      "{}", {.layers = {{40, 40}, {30, 50}}, .rank = 1, .alpha = 1}, 8, 3, kRounds,
             std::move(state)};
   }
 };
@@ -236,13 +239,17 @@ TEST_P(MissedRounds, CostTheirPatchesOrTheModelWhicheverIsSmaller) {
     EXPECT_EQ(run.model_bytes(given), catching_up(port.patches, from, given.task.version, whole))
         << given.task.id.client << " from " << from << " to " << given.task.version;
     held[given.task.id.client] = given.task.version;
-    if (run.model_bytes(given) == whole) seen.insert("whole");
-    else if (given.task.version > from + 1) seen.insert("several");
-    else if (given.task.version > from) seen.insert("one");
+    if (run.model_bytes(given) == whole)
+      seen.insert("whole");
+    else if (given.task.version > from + 1)
+      seen.insert("several");
+    else if (given.task.version > from)
+      seen.insert("one");
   }
   EXPECT_TRUE(seen.contains("one"));
   EXPECT_TRUE(seen.contains("whole"));
-  EXPECT_EQ(seen.contains("several"), GetParam() != "rolora") << "two factors are the whole of RoLoRA's model";
+  EXPECT_EQ(seen.contains("several"), GetParam() != "rolora")
+      << "two factors are the whole of RoLoRA's model";
 }
 
 TEST_P(MissedRounds, CostTheSameAfterAResume) {

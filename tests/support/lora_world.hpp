@@ -1,5 +1,6 @@
-// The local world of a small federation that trains LoRA factors under any strategy for them: two dense layers
-// with factors and a head, on the rows of a quadratic federation (quadratic_data.hpp), whose labels are all 0.
+// The local world of a small federation that trains LoRA factors under any strategy for them: two dense
+// layers with factors and a head, on the rows of a quadratic federation (quadratic_data.hpp), whose labels
+// are all 0.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,10 @@ inline constexpr std::int64_t kLoraRank = 3;
 inline constexpr double kLoraAlpha = 6.0;
 
 inline std::shared_ptr<const Model> small_lora_model(const DataSpec& spec, const ModelVariant& variant = {}) {
-  Adaptation how{.method = Adaptation::Method::lora, .targets = {"fc*"}, .train = {"head"}, .rank = kLoraRank,
+  Adaptation how{.method = Adaptation::Method::lora,
+                 .targets = {"fc*"},
+                 .train = {"head"},
+                 .rank = kLoraRank,
                  .alpha = kLoraAlpha};
   how.frozen = variant.frozen;
   if (variant.rank > 0) {

@@ -68,6 +68,13 @@ class FlattenedCosine {
   explicit FlattenedCosine(const Problem& problem)
       : m_(problem.m()), g_(problem.g()), target_(lora::product_norm(problem.left, problem.right)) {}
 
+  const Matrix& m() const { return m_; }
+  /// The same for coordinates of X in an orthonormal basis (O, q) of directions that M lies in.
+  FlattenedCosine within(const Matrix& basis) const {
+    FlattenedCosine small = *this;
+    small.m_ = basis.transpose() * m_;
+    return small;
+  }
   double value(const Matrix& x) const {
     const double norm = std::sqrt((x * g_).cwiseProduct(x).sum());
     return norm > 0.0 && target_ > 0.0 ? x.cwiseProduct(m_).sum() / (norm * target_) : 0.0;
@@ -169,15 +176,27 @@ class LoraFair : public lora::LoraStrategy {
                     std::size_t layer) const {
     if (config_.solver == "closed_form") return closed_form(problem);
     const Matrix start = first_correction(problem, state, window, layer);
-    if (config_.cosine == "columns") return descend(problem, ColumnCosine(problem), start);
-    return descend(problem, FlattenedCosine(problem), start);
+    if (config_.cosine == "columns") return descend(problem.second, ColumnCosine(problem), start);
+    // Every step lies in the span of B, M and the start: 3 r directions instead of O.
+    const FlattenedCosine similarity(problem);
+    const Matrix basis = basis_of(problem.second, similarity.m(), start);
+    return basis * descend(basis.transpose() * problem.second, similarity.within(basis),
+                           basis.transpose() * start);
+  }
+
+  static Matrix basis_of(const Matrix& one, const Matrix& two, const Matrix& three) {
+    Eigen::MatrixXd all(one.rows(), one.cols() + two.cols() + three.cols());
+    all << one, two, three;
+    const Eigen::Index q = std::min(all.rows(), all.cols());
+    return Eigen::HouseholderQR<Eigen::MatrixXd>(all).householderQ() *
+           Eigen::MatrixXd::Identity(all.rows(), q);
   }
 
   template <class Similarity>
-  Matrix descend(const Problem& problem, const Similarity& similarity, Matrix correction) const {
+  Matrix descend(const Matrix& second, const Similarity& similarity, Matrix correction) const {
     for (std::int64_t step = 0; step < config_.steps; ++step)
       correction -=
-          config_.lr * (similarity.gradient(problem.second + correction) + 2.0 * config_.lambda * correction);
+          config_.lr * (similarity.gradient(second + correction) + 2.0 * config_.lambda * correction);
     return correction;
   }
 

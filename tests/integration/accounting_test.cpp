@@ -139,6 +139,34 @@ TEST_F(Accounting, LargeModelsReconcileToo) {
   EXPECT_EQ(summary.model_hash, federation.simulated().model_hash);
 }
 
+// Models that go by patches: every client makes the server's model of its own, to the same bits.
+TEST_F(Accounting, PatchesOfLoraReconcileToo) {
+  for (const char* strategy : {"flora", "fedex_lora", "rolora"}) {
+    SCOPED_TRACE(strategy);
+    const TempFolder folder;
+    DeployedFederation federation(
+        folder, 3,
+        set({"rounds=6", std::string("strategy=") + strategy, "model={name: mlp, hidden: [24]}",
+             "adapter={name: lora, targets: [fc1], rank: 1, train: [fc2]}", "deploy.heartbeat=1h",
+             "deploy.heartbeat_timeout=2h"}));
+    federation.start_server("tcp://127.0.0.1:0");
+    Relay relay(federation.endpoint());
+    federation.start_clients(relay.endpoint());
+    const RunSummary summary = federation.expect_good_end();
+    const Relay::Seen seen = relay.finish();
+    EXPECT_EQ(summary.socket_bytes_received, seen.to_server);
+    EXPECT_EQ(summary.socket_bytes_sent, seen.to_client);
+    const Deployed deployed = deployed_bytes(federation.out());
+    EXPECT_EQ(summary.bytes_down, deployed.down);
+    EXPECT_GT(seen.to_client, deployed.down);
+    EXPECT_GT(seen.to_server, deployed.up);
+    const RunSummary simulated = federation.simulated();
+    EXPECT_EQ(summary.model_hash, simulated.model_hash);
+    EXPECT_EQ(summary.bytes_up, simulated.bytes_up);
+    EXPECT_EQ(summary.bytes_down, simulated.bytes_down);
+  }
+}
+
 // A network that breaks every connection, again and again.
 TEST_F(Accounting, CutConnectionsChangeNoResult) {
   DeployedFederation federation(

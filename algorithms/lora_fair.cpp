@@ -180,8 +180,8 @@ class LoraFair : public lora::LoraStrategy {
     // Every step lies in the span of B, M and the start: 3 r directions instead of O.
     const FlattenedCosine similarity(problem);
     const Matrix basis = basis_of(problem.second, similarity.m(), start);
-    return basis * descend(basis.transpose() * problem.second, similarity.within(basis),
-                           basis.transpose() * start);
+    return basis *
+           descend(basis.transpose() * problem.second, similarity.within(basis), basis.transpose() * start);
   }
 
   static Matrix basis_of(const Matrix& one, const Matrix& two, const Matrix& three) {

@@ -1,6 +1,6 @@
 // The server's step of the strategies for LoRA factors on one core, at the size of a ViT-B/16 whose attn.proj
-// (768 x 768) and mlp.fc2 (768 x 3072) carry factors of rank 16 in 12 blocks each, for six clients: from six updates
-// to the next model, patches applied. Training is not in it, nor sums, which fold_bench measures.
+// (768 x 768) and mlp.fc2 (768 x 3072) carry factors of rank 16 in 12 blocks each, for six clients: from six
+// updates to the next model, patches applied. Training is not in it, nor sums, which fold_bench measures.
 #include <string>
 
 #include <benchmark/benchmark.h>
@@ -51,9 +51,8 @@ PhaseSum round_of(const Strategy& strategy, const Phase& phase) {
 }
 
 void server_step(benchmark::State& state, const std::string& name, const std::string& settings) {
-  const Algorithm algorithm = AlgorithmRegistry::instance()
-                                  .find(name, "strategy")
-                                  .make(ConfigNode::from_text(settings, "benchmark"));
+  const Algorithm algorithm =
+      AlgorithmRegistry::instance().find(name, "strategy").make(ConfigNode::from_text(settings, "benchmark"));
   const Strategy& strategy = *algorithm.strategy;
   ServerState start;
   start.model = ParameterVector(vit_layout());

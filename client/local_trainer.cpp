@@ -30,6 +30,8 @@ void check_recipe(const Recipe& recipe) {
   if (!std::isfinite(recipe.learning_rate)) refuse("learning rate", recipe.learning_rate);
   if (!std::isfinite(recipe.clip_norm) || recipe.clip_norm < 0.0) refuse("clip_norm", recipe.clip_norm);
   if (recipe.micro_batch < 0) refuse("micro_batch", recipe.micro_batch);
+  if (recipe.rank < 0) refuse("rank", recipe.rank);
+  if (recipe.rank > 0 && !(std::isfinite(recipe.alpha) && recipe.alpha > 0.0)) refuse("alpha", recipe.alpha);
   const Schedule& schedule = recipe.schedule;
   if (schedule.warmup < 0) refuse("schedule.warmup", schedule.warmup);
   if (schedule.every < 1) refuse("schedule.every", schedule.every);

@@ -195,6 +195,14 @@ TEST(LocalTrainer, RefusesARecipeThatNoExperimentCanMean) {
   refused([](Recipe& r) { r.epochs = std::numeric_limits<std::int64_t>::max(); }, "epochs");
   refused([](Recipe& r) { r.clip_norm = -1.0; }, "clip_norm -1");
   refused([&](Recipe& r) { r.clip_norm = infinity; }, "clip_norm inf");
+  refused([](Recipe& r) { r.rank = -1; }, "rank -1");
+  refused([](Recipe& r) { r.rank = 2; }, "alpha 0");
+  refused(
+      [&](Recipe& r) {
+        r.rank = 2;
+        r.alpha = infinity;
+      },
+      "alpha inf");
   refused([](Recipe& r) { r.micro_batch = -2; }, "micro_batch -2");
   refused([](Recipe& r) { r.schedule.warmup = -3; }, "warmup -3");
   refused([](Recipe& r) { r.schedule.every = 0; }, "every 0");

@@ -1,5 +1,5 @@
-// What averaging factors apart loses grows with local work, and methods that are exact lose nothing, after real
-// local training.
+// What averaging factors apart loses grows with local work, and methods that are exact lose nothing, after
+// real local training.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>

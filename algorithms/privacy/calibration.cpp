@@ -13,7 +13,7 @@ namespace fedloom::privacy {
 
 namespace {
 
-constexpr double kLeastNoise = 0.01;
+constexpr double kLeastAnswer = 0.01;
 constexpr double kPrecision = 1e-4;
 
 // A noise and how far ln epsilon lies above the wanted one there.
@@ -75,9 +75,9 @@ double calibrated_noise(Accounting accounting, double epsilon, double delta, dou
   while (!high.enough()) high = attempt(high.noise * 2.0);
   Trial low = high;
   for (double factor = 0.8; low.enough(); factor *= factor) {
-    if (low.noise == kLeastNoise) return kLeastNoise;
+    if (low.noise == kLeastAnswer) return kLeastAnswer;
     high = low;
-    low = attempt(std::max(kLeastNoise, low.noise * factor));
+    low = attempt(std::max(kLeastAnswer, low.noise * factor));
   }
   return narrow(low, high, attempt);
 }

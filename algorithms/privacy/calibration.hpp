@@ -12,13 +12,14 @@
 namespace fedloom::privacy {
 
 enum class Accounting : std::uint8_t {
-  rdp,  // Rényi differential privacy: quick, 5 to 30 % larger epsilons
+  rdp,  // Rényi differential privacy: quick, epsilons 7 to 50 % larger, more where they are small
   prv,  // the composed privacy loss itself: within 0.01 of the truth for ordinary runs
 };
 
 /// The epsilon of `steps` Poisson-sampled Gaussian steps at this delta: an upper bound, at least 0. Infinite
-/// when there is no noise and something is sampled; 0 for no steps or rate 0. Throws UserError for a noise
-/// multiplier that is negative or not finite, a rate outside [0, 1], negative steps, delta outside (0, 1).
+/// when there is no noise (below 0.001) and something is sampled; 0 for no steps or rate 0. Throws UserError
+/// for a noise multiplier that is negative or not finite, a rate outside [0, 1], negative steps, delta
+/// outside (0, 1).
 double epsilon_of(Accounting accounting, double noise_multiplier, double sample_rate, std::int64_t steps,
                   double delta);
 

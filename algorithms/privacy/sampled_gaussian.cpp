@@ -157,7 +157,7 @@ bool reveals_nothing(const Release& release) {
 }
 
 bool reveals_everything(const Release& release) {
-  return !reveals_nothing(release) && release.mechanism.noise_multiplier == 0.0;
+  return !reveals_nothing(release) && release.mechanism.noise_multiplier < kLeastNoise;
 }
 
 double log_ratio(double sample_rate, double y) {
@@ -177,7 +177,8 @@ std::vector<double> renyi_divergences(const SampledGaussian& mechanism, std::spa
   }
   std::vector<double> divergences(orders.size(), 0.0);
   if (rate == 0.0) return divergences;
-  if (sigma == 0.0 || rate == 1.0) {
+  if (sigma < kLeastNoise) return std::vector(orders.size(), std::numeric_limits<double>::infinity());
+  if (rate == 1.0) {
     for (std::size_t i = 0; i < orders.size(); ++i) divergences[i] = orders[i] / (2.0 * sigma * sigma);
     return divergences;
   }
@@ -193,7 +194,7 @@ std::vector<double> renyi_divergences(const SampledGaussian& mechanism, std::spa
 
 PrivacyLoss::PrivacyLoss(const SampledGaussian& mechanism, Direction direction)
     : mechanism_(mechanism), direction_(direction) {
-  FEDLOOM_CHECK(mechanism.noise_multiplier > 0.0 && mechanism.sample_rate > 0.0, "noise {}, rate {}",
+  FEDLOOM_CHECK(mechanism.noise_multiplier >= kLeastNoise && mechanism.sample_rate > 0.0, "noise {}, rate {}",
                 mechanism.noise_multiplier, mechanism.sample_rate);
 }
 

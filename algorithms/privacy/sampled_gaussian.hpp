@@ -13,8 +13,12 @@
 
 namespace fedloom::privacy {
 
+/// Less noise is counted as none: an epsilon of half a million per step means nothing, and costs much to work
+/// out.
+inline constexpr double kLeastNoise = 1e-3;
+
 struct SampledGaussian {
-  double noise_multiplier = 1.0;  // sigma >= 0; 0 reveals everything (unless sample_rate = 0)
+  double noise_multiplier = 1.0;  // sigma >= 0; below kLeastNoise as good as none
   double sample_rate = 1.0;       // q in [0, 1]; 0 reveals nothing, 1 is the Gaussian mechanism
 };
 
@@ -38,15 +42,15 @@ bool reveals_everything(const Release& release);
 double log_ratio(double sample_rate, double y);
 
 /// Rényi divergences D_a(P || Q) >= D_a(Q || P) for each order a > 1 (checked), in the order given. Whole
-/// orders by the binomial sum, others by quadrature; relative error about 1e-10. Finite for sigma > 0. The
-/// cost is about 0.3 ms for the 150 orders of rdp_orders(), and grows as 1 / sigma^2 below sigma = 0.5.
+/// orders by the binomial sum, others by quadrature; relative error about 1e-10. Finite from kLeastNoise on.
+/// The cost is about 0.3 ms for the 150 orders of rdp_orders(), and grows as 1 / sigma^2 below sigma = 0.5.
 std::vector<double> renyi_divergences(const SampledGaussian& mechanism, std::span<const double> orders);
 
 /// Which neighbour the loss speaks of: the output came from the data with the example (remove: ln(P/Q) under
 /// P) or from those without (add: ln(Q/P) under Q).
 enum class Direction : std::uint8_t { remove, add };
 
-/// The distribution of the privacy loss of one step, for sigma > 0 and q > 0.
+/// The distribution of the privacy loss of one step, for sigma >= kLeastNoise and q > 0 (checked).
 class PrivacyLoss {
  public:
   PrivacyLoss(const SampledGaussian& mechanism, Direction direction);

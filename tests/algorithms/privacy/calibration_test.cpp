@@ -94,6 +94,8 @@ TEST_P(Monotone, ExtremesAreFiniteAndOrdered) {
     return epsilon_of(GetParam(), noise, rate, steps, 1e-5);
   };
   EXPECT_EQ(epsilon(0.0, 0.5, 1), kInfinity);
+  EXPECT_EQ(epsilon(1e-200, 0.5, 1), kInfinity);
+  EXPECT_LT(epsilon(1e-3, 0.5, 1), kInfinity);
   EXPECT_EQ(epsilon(0.0, 0.0, 1), 0.0);
   EXPECT_EQ(epsilon(0.0, 0.5, 0), 0.0);
   EXPECT_EQ(epsilon(1e9, 1.0, 1), 0.0);

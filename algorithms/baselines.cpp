@@ -39,6 +39,8 @@ class LocalOnly : public Strategy {
 
 class PersonalObjective : public LocalObjective {
  public:
+  std::string privacy_gap(PrivacyUnit) const override { return {}; }
+
   void begin(TaskRun& run) const override {
     const auto kept = run.kept.find("model");
     if (kept == run.kept.end()) return;

@@ -40,6 +40,8 @@ class ProximalObjective : public LocalObjective {
  public:
   explicit ProximalObjective(const FedProxConfig& config) : mu_(static_cast<float>(config.mu)) {}
 
+  std::string privacy_gap(PrivacyUnit) const override { return {}; }
+
   void correct(TaskRun& run, std::span<float> gradient) const override {
     for (const SliceSet::Run& slice : run.exchanged->runs()) {
       if (slice.role != Role::trained) continue;

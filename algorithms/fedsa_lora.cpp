@@ -72,6 +72,11 @@ class SharesFirst : public LocalObjective {
   explicit SharesFirst(const FedSaConfig& config) : measures_(config.lora.aggregation_error) {}
 
   bool corrects() const override { return false; }
+  std::string privacy_gap(PrivacyUnit unit) const override {
+    return unit == PrivacyUnit::client && measures_
+               ? "it returns what its aggregation error is measured from; set strategy.aggregation_error: false"
+               : "";
+  }
 
   void begin(TaskRun& run) const override {
     const auto sent = run.kept.find(kSent);

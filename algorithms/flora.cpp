@@ -126,6 +126,7 @@ class StartsAnew : public LocalObjective {
   explicit StartsAnew(const FLoraConfig&) {}
 
   bool corrects() const override { return false; }
+  std::string privacy_gap(PrivacyUnit) const override { return {}; }
 
   // As the model would start, with randomness of this task.
   void begin(TaskRun& run) const override {

@@ -124,6 +124,11 @@ class PullsTail : public LocalObjective {
   explicit PullsTail(const HetLoraConfig& config) : config_(config) {}
 
   bool corrects() const override { return config_.lambda > 0.0; }
+  std::string privacy_gap(PrivacyUnit unit) const override {
+    return unit == PrivacyUnit::client && config_.lambda > 0.0
+               ? "it returns the rank that it prunes itself to; set strategy.lambda: 0"
+               : "";
+  }
 
   void begin(TaskRun& run) const override { run.scratch[kTail] = Tensor::vector({size_of_tails(run)}); }
 

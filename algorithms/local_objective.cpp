@@ -49,6 +49,13 @@ void LocalObjective::correct(TaskRun& /*run*/, std::span<float> /*gradient*/) co
 
 bool LocalObjective::corrects() const { return typeid(*this) != typeid(LocalObjective); }
 
+std::string LocalObjective::privacy_gap(PrivacyUnit /*unit*/) const {
+  return typeid(*this) == typeid(LocalObjective)
+             ? ""
+             : "its local work is its own, and it does not say that the accounting covers it "
+               "(LocalObjective::privacy_gap)";
+}
+
 void LocalObjective::finish(TaskRun& run, Update& update) const {
   update.slots.push_back(delta_payload(run));
 }

@@ -27,6 +27,9 @@ class LocalData {
   virtual Batch batch(std::span<const std::uint32_t> positions) = 0;
 };
 
+/// What differential privacy protects: one example of a client, or all that a client has.
+enum class PrivacyUnit : std::uint8_t { example, client };
+
 /// Everything one task needs and makes. Owned by the client; valid during the task.
 struct TaskRun {
   const Task* task = nullptr;
@@ -38,6 +41,9 @@ struct TaskRun {
   Optimizer* optimizer = nullptr;
   Recipe recipe;           // the task's, possibly changed by begin()
   std::uint64_t seed = 0;  // of the experiment
+  /// Seed of what hides the client's data: whom a private step samples, and noise. In a simulation that of the
+  /// experiment, on a device one that nobody else knows.
+  std::uint64_t secret = 0;
 
   std::span<const float> start;                        // the model as it was sent, full layout
   std::span<float> parameters;                         // the model being trained, full layout
@@ -52,6 +58,7 @@ struct TaskRun {
 
   /// A random sequence of this task: keyed by (seed, stream, client, task number).
   Random random(Stream stream) const { return {seed, stream, task->id.client, task->id.number}; }
+  Random secret_random(Stream stream) const { return {secret, stream, task->id.client, task->id.number}; }
   /// The floats of a shared vector; its absence is a programmer error.
   std::span<const float> shared_values(std::string_view name) const;
   /// This client's slot, made of zeros on first use.
@@ -74,6 +81,11 @@ class LocalObjective {
   /// Whether correct() may do anything. When it does not and SGD is plain, a step is joined with the backward
   /// pass and no gradient is written. An objective of its own is taken to correct unless it says otherwise.
   virtual bool corrects() const;
+  /// Why what this objective does or returns is not covered by the accounting of a private task of this unit,
+  /// or "". For examples: it uses them other than through the clipped, noisy gradients of its steps, or couples
+  /// them in its loss. For clients: it returns more than the slot "delta". An objective of its own is taken to
+  /// do so unless it says otherwise.
+  virtual std::string privacy_gap(PrivacyUnit unit) const;
   /// Fill the update. Default: slot "delta" = uploaded slices of parameters - start.
   virtual void finish(TaskRun& run, Update& update) const;
 };

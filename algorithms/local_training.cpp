@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "algorithms/batch_gradient.hpp"
+#include "algorithms/privacy/private_training.hpp"
 #include "models/gradient_clip.hpp"
 
 namespace fedloom {
@@ -54,6 +55,7 @@ void train_locally(const LocalObjective& objective, TaskRun& run) {
   const Recipe& recipe = run.recipe;
   const std::int64_t steps = planned_steps(recipe, run.data->size());
   if (steps <= 0) return;
+  if (recipe.privacy.example_clip > 0.0) return privacy::train_privately(objective, run, steps);
   const Layout& layout = *run.model->layout();
   BatchOrder order(run.data->size(), static_cast<std::size_t>(recipe.batch_size),
                    run.random(Stream::data_order));

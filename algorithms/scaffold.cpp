@@ -77,6 +77,14 @@ class ControlledObjective : public LocalObjective {
  public:
   explicit ControlledObjective(const ScaffoldConfig& config) : option_(config.option) {}
 
+  // Option II works on where private steps have ended.
+  std::string privacy_gap(PrivacyUnit unit) const override {
+    if (unit == PrivacyUnit::client) return "it returns the change of its control variate beside the update";
+    return option_ == 1 ? "option 1 takes a gradient over all examples that is neither clipped nor noisy; use "
+                          "strategy.option: 2"
+                        : "";
+  }
+
   void begin(TaskRun& run) const override {
     if (!run.optimizer->is_plain_sgd())
       throw user_error("strategy scaffold needs plain SGD on clients: set momentum and weight_decay to 0");

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "algorithms/privacy/private_update.hpp"
 #include "models/loss.hpp"
 
 namespace fedloom {
@@ -32,6 +33,13 @@ void check_recipe(const Recipe& recipe) {
   if (recipe.micro_batch < 0) refuse("micro_batch", recipe.micro_batch);
   if (recipe.rank < 0) refuse("rank", recipe.rank);
   if (recipe.rank > 0 && !(std::isfinite(recipe.alpha) && recipe.alpha > 0.0)) refuse("alpha", recipe.alpha);
+  const TaskPrivacy& privacy = recipe.privacy;
+  for (const auto& [key, value] :
+       std::initializer_list<std::pair<const char*, double>>{{"privacy.example_clip", privacy.example_clip},
+                                                             {"privacy.example_noise", privacy.example_noise},
+                                                             {"privacy.update_clip", privacy.update_clip},
+                                                             {"privacy.update_noise", privacy.update_noise}})
+    if (!std::isfinite(value) || value < 0.0) refuse(key, value);
   const Schedule& schedule = recipe.schedule;
   if (schedule.warmup < 0) refuse("schedule.warmup", schedule.warmup);
   if (schedule.every < 1) refuse("schedule.every", schedule.every);
@@ -157,6 +165,7 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   run.optimizer = optimizer_.get();
   run.recipe = task.recipe;
   run.seed = world_->seed;
+  run.secret = world_->secret.value_or(world_->seed);
   run.start = start;
   run.parameters = parameters_;
   run.gradient = gradient_;
@@ -169,9 +178,13 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   world_->objective->work(task.kind, run);
   update.examples = data_.size();
   update.steps = run.steps;
-  update.loss_sum = run.loss_sum;
-  update.loss_count = run.loss_count;
+  // A loss is a figure about the data like any other, and no noise covers it.
+  if (!task.recipe.privacy.any()) {
+    update.loss_sum = run.loss_sum;
+    update.loss_count = run.loss_count;
+  }
   world_->objective->finish(run, update);
+  if (task.recipe.privacy.update_clip > 0.0) privacy::make_private(run, update);
   for (const Payload& slot : update.slots) update.reports.push_back(report_of(slot));
   if (form.personal.size() > 0)
     form.personal.gather(run.parameters, run.kept_slot(kPersonalSlot, form.personal.size()).data);

@@ -64,6 +64,8 @@ struct LocalWorld {
   FloatBuffer initial;   // the whole model before round 1
   Augmentation augment;  // of training batches; none: as they are
   std::uint64_t seed = 0;
+  /// Seed of what must stay with the client (TaskRun::secret); nothing: the experiment's.
+  std::optional<std::uint64_t> secret;
 };
 
 using SharedVectors = std::map<std::string, Payload, std::less<>>;

@@ -102,7 +102,7 @@ struct ClientsEvaluated {
 struct RunEnded {
   Tick tick = 0;
   WindowId windows = 0;
-  std::string reason;      // "rounds", "target", "signal"
+  std::string reason;      // "rounds", "duration", "target", "privacy budget", "signal"
   std::string model_hash;  // SHA-256 of the final float bits
 };
 

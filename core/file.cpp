@@ -30,10 +30,10 @@ void sync_folder_of(const std::string& file) {
 
 }  // namespace
 
-void write_file_atomically(const std::string& file, std::string_view bytes, bool sync) {
+void write_file_atomically(const std::string& file, std::string_view bytes, bool sync, unsigned mode) {
   // The process id keeps writers of the same file apart; the last rename wins whole.
   const std::string temporary = fmt::format("{}.{}.partial", file, ::getpid());
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
   if (descriptor < 0) throw user_error("{}: cannot be written: {}", temporary, system_reason());
   std::size_t written = 0;
   bool sound = true;

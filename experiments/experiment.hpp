@@ -13,6 +13,7 @@
 #include "experiments/adapter_config.hpp"
 #include "experiments/devices_config.hpp"
 #include "experiments/initial_model.hpp"
+#include "experiments/privacy_config.hpp"
 #include "experiments/schedule_config.hpp"
 
 namespace fedloom {
@@ -154,6 +155,7 @@ struct ExperimentConfig {
   std::optional<InitConfig> init;  // of the model, taken out of its settings
   ComponentSpec strategy{"fedavg"};
   TrainConfig train;
+  PrivacyConfig privacy;
   ComponentSpec pacer{"sync"};
   ComponentSpec sampler{"uniform"};
   StragglerConfig stragglers;
@@ -185,6 +187,7 @@ struct ExperimentConfig {
     v("adapter", adapter, "train an adapter or a part of the model instead of all of it");
     v("strategy", strategy, "a name from `fedloom list strategies`, or a map with its settings");
     v("train", train, "local training on clients");
+    v("privacy", privacy, "differential privacy; left out: none");
     v("pacer", pacer,
       "when rounds start and close: a name from `fedloom list pacers`, or a map with its settings");
     v("sampler", sampler, "who takes part: a name from `fedloom list samplers`");

@@ -12,6 +12,7 @@
 #include "experiments/client_console.hpp"
 #include "experiments/core_shares.hpp"
 #include "experiments/run.hpp"
+#include "experiments/secret.hpp"
 #include "experiments/signals.hpp"
 #include "experiments/wiring.hpp"
 #include "transport/asio_executor.hpp"
@@ -131,8 +132,10 @@ int run_client(const ClientOptions& options) {
     if (options.own_data.empty() && config.evaluate.clients > 0 && experiment.config.evaluate.clients == 0)
       data = load_partition(config);
     const Components parts = build_components(config, data, 1e9);
-    return make_world(config, parts, std::make_shared<DiskClientStore>(options.state_dir),
-                      usable_cores().size(), initial);
+    auto world = make_world(config, parts, std::make_shared<DiskClientStore>(options.state_dir),
+                            usable_cores().size(), initial);
+    if (to_privacy(config)) world->secret = kept_secret(options.state_dir + "/secret");
+    return world;
   };
   return serve(*channel, executor, hello, make, console ? &*console : nullptr);
 }

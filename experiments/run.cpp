@@ -20,6 +20,7 @@
 #include "experiments/report/report.hpp"
 #include "experiments/run_folder.hpp"
 #include "experiments/run_plan.hpp"
+#include "experiments/secret.hpp"
 #include "experiments/signals.hpp"
 #include "experiments/sinks/progress.hpp"
 #include "experiments/sinks/run_folder_sink.hpp"
@@ -143,6 +144,7 @@ void Session::make_sinks() {
   progress.duration = config_.duration.seconds();
   progress.simulated = !options_.deployed && config_.clock == "virtual";
   progress.target_accuracy = target;
+  progress.epsilon = config_.privacy.epsilon;
   progress.folder = folder_;
   progress.quiet = options_.quiet;
   progress_ = std::make_unique<ProgressSink>(
@@ -239,6 +241,8 @@ DriverParts Session::driver_parts() {
   DriverParts parts;
   const bool hold = config_.runtime.aggregate == "worker" && !options_.deployed;
   parts.config = coordinator_config(config_, parts_, hold, ticks_per_second());
+  if (options_.deployed && parts.config.privacy && parts.config.privacy->central())
+    parts.config.secret = kept_secret(folder_ + "/secret");
   parts.strategy = parts_.strategy.get();
   parts.pacer = parts_.pacer.get();
   parts.sampler = parts_.sampler.get();

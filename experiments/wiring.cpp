@@ -6,6 +6,7 @@
 #include "datasets/pooled.hpp"
 #include "experiments/initial_model.hpp"
 #include "experiments/pacing_check.hpp"
+#include "experiments/privacy_config.hpp"
 #include "models/data_parallel.hpp"
 
 namespace fedloom {
@@ -103,6 +104,7 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
   check_plain_steps(config, *parts.strategy);
   check_factors(config, *parts.strategy);
   check_pacing(config);
+  check_privacy(config, parts);
   return parts;
 }
 
@@ -123,7 +125,7 @@ std::shared_ptr<const Model> make_model(const ExperimentConfig& config, const Da
       .make(config.model.settings, {data, std::move(how)});
 }
 
-std::shared_ptr<const LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
+std::shared_ptr<LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
                                              std::shared_ptr<ClientStore> store, std::size_t crew,
                                              std::span<const float> initial) {
   auto world = std::make_shared<LocalWorld>();
@@ -188,6 +190,7 @@ CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Compo
   c.lr_decay = config.train.lr_decay;
   c.initial_travels = config.init.has_value();
   c.adapter_alpha = to_adaptation(config.adapter).alpha;
+  c.privacy = to_privacy(config);
   c.stragglers = {config.stragglers.fraction, config.stragglers.policy == "keep"};
   c.hold_updates =
       hold && components.strategy->traits().exchanges && !components.strategy->traits().keeps_updates;

@@ -16,7 +16,7 @@ namespace fedloom {
 
 namespace {
 
-constexpr std::string_view kMagic = "FLCKPT04";
+constexpr std::string_view kMagic = "FLCKPT05";
 constexpr std::string_view kModel = "model";
 constexpr std::string_view kSlotPrefix = "slot/";
 constexpr std::string_view kVersionPrefix = "version/";  // version/VERSION/NAME
@@ -119,7 +119,7 @@ void fields(Archive& archive, State& checkpoint, Flight& flight, std::uint64_t& 
   archive(layout, checkpoint.experiment, checkpoint.events_offset, checkpoint.wall_seconds);
   auto& state = checkpoint.state;
   archive(state.windows, state.now, state.ended, state.totals, state.records, state.superseded,
-          state.server.version, state.server.scalars, state.next_evaluation, state.patch_bytes, flight.tasks,
+          state.server.version, state.server.scalars, state.next_evaluation, state.patch_bytes, state.epsilon, flight.tasks,
           flight.versions);
 }
 
@@ -137,6 +137,7 @@ std::string checkpoint_to_bytes(const Checkpoint& checkpoint) {
   copy.state.totals = state.totals;
   copy.state.records = state.records;
   copy.state.superseded = state.superseded;
+  copy.state.epsilon = state.epsilon;
   copy.state.server.version = state.server.version;
   copy.state.server.scalars = state.server.scalars;
   copy.state.next_evaluation = state.next_evaluation;

@@ -16,6 +16,7 @@ namespace fedloom {
 namespace {
 
 constexpr std::uint64_t kHopelessWindows = 5;
+constexpr const char* kBudgetSpent = "privacy budget";
 
 }  // namespace
 
@@ -38,6 +39,9 @@ Coordinator::Coordinator(CoordinatorConfig config, const Strategy& strategy, con
     facts_ = std::make_unique<ObservedFacts>(population_, state_.records, [this](ClientId client) {
       return config_.recipe.steps_for(population_.examples(client));
     });
+  if (config_.privacy)
+    budget_ = std::make_unique<PrivacyBudget>(*config_.privacy, config_.recipe,
+                                              static_cast<std::uint64_t>(expected_cohort()), population_.clients);
 }
 
 void Coordinator::begin(Tick now) {
@@ -57,6 +61,7 @@ void Coordinator::start_anew(Tick now) {
                         config_.data_name, config_.seed, population_.clients,
                         state_.server.model.layout().size(), state_.server.model.layout().fingerprint(),
                         config_.ticks_per_second});
+  if (hides_clients()) state_.server.scalars[privacy::kClipScalar] = config_.privacy->clip_norm;
   publish_model();
   state_.now = now;
   state_.next_evaluation = now + config_.evaluate_interval;
@@ -98,6 +103,7 @@ void Coordinator::on_moment(Tick now, Moment what, WindowId window) {
       if (!phase_) break;
       start_tasks(now);
       opening_ = false;
+      if (budget_spent_ && state_.live.empty()) return finish(now, kBudgetSpent);
       if (!pacer_.close(view())) break;  // nobody is at work, and nobody can be
       close_phase(now);
       proceed(now);
@@ -113,12 +119,15 @@ void Coordinator::proceed(Tick now) {
       continue;
     }
     if (pacer_.overlaps()) {
+      if (budget_spent_ && state_.live.empty()) return finish(now, kBudgetSpent);
       if (!pacer_.close(view())) return ask_for_starts(now);
     } else {
       start_tasks(now);
+      if (budget_spent_ && state_.live.empty()) return finish(now, kBudgetSpent);
       // With nobody to start, the window waits for on_available().
-      if (started_ > 0 && !sum_open_) open_sum();
-      if (started_ == 0 || !pacer_.close(view())) return;
+      const bool has_cohort = started_ > 0 || drawn_;
+      if (has_cohort && !sum_open_) open_sum();
+      if (!has_cohort || !pacer_.close(view())) return;
     }
     close_phase(now);
   }
@@ -141,6 +150,7 @@ bool Coordinator::make_phase(Tick now) {
   cohort_.clear();
   accepted_.clear();
   started_ = 0;
+  drawn_ = false;
   sum_open_ = false;
   Recipe base = config_.recipe;
   base.learning_rate =
@@ -258,7 +268,8 @@ void Coordinator::close_phase(Tick now) {
     for (const auto& [name, value] : accepted.scalars) sum.scalars[name] += value;
     port_.end(id, Verdict::accepted, Reason::none);
   }
-  const double normaliser = pacer_.normaliser(at_close, *facts_).value_or(total);
+  const double normaliser =
+      hides_clients() ? expected_cohort() : pacer_.normaliser(at_close, *facts_).value_or(total);
   for (auto& [name, slot] : sum.slots) {
     const double terms = static_cast<double>(accepted_.size());
     slot.normaliser = std::max(1.0, slot.weighting == Weighting::uniform ? terms : normaliser);
@@ -266,6 +277,7 @@ void Coordinator::close_phase(Tick now) {
   if (!sum.updates.empty())
     for (const auto& [id, accepted] : accepted_)
       sum.shares.push_back(static_cast<double>(accepted.weight) / std::max(1.0, normaliser));
+  if (hides_clients()) hide_clients(sum);
   for (const auto& [id, accepted] : accepted_) release(accepted.version);
   sums_.phases.emplace_back(phase_->kind, std::move(sum));
   phase_.reset();
@@ -274,7 +286,7 @@ void Coordinator::close_phase(Tick now) {
 void Coordinator::close_window(Tick now) {
   const bool brought_something = std::any_of(sums_.phases.begin(), sums_.phases.end(),
                                              [](const auto& phase) { return phase.second.accepted > 0; });
-  if (brought_something) {
+  if (brought_something || hides_clients()) {  // noise is a step even without anybody
     closed_.metrics = strategy_.advance(state_.server, sums_);
     PatchParts patch;
     if (strategy_.traits().patches_model) {
@@ -304,6 +316,7 @@ void Coordinator::close_window(Tick now) {
   state_.totals.bytes_up += closed_.bytes_up;
   state_.totals.bytes_down += closed_.bytes_down;
   ++state_.windows;
+  if (budget_) note_privacy();
   state_.now = now;
   port_.emit(closed_);
   sums_ = {};
@@ -324,7 +337,8 @@ void Coordinator::finish_if_done(Tick now, bool evaluated) {
   if (evaluated) evaluated_ = state_.windows;
   if (reached_target()) return finish(now, "target");
   if (config_.windows > 0 && state_.windows >= config_.windows) return finish(now, "rounds");
-  if (config_.duration > 0 && now > config_.duration) finish(now, "duration");
+  if (config_.duration > 0 && now > config_.duration) return finish(now, "duration");
+  if (!affords_round()) finish(now, kBudgetSpent);
 }
 
 // Tasks still at work are given up: their updates would come after the end.

@@ -25,6 +25,7 @@
 #include "server/federation_state.hpp"
 #include "server/pacer.hpp"
 #include "server/population.hpp"
+#include "server/privacy_budget.hpp"
 
 namespace fedloom {
 
@@ -58,6 +59,9 @@ struct CoordinatorConfig {
   bool stop_at_target = true;
   double ticks_per_second =
       1.0;  // told in RunStarted, for whoever reads the log; nothing is computed from it
+  std::optional<PrivacySettings> privacy;
+  /// Seed of what hides clients where the server does that: whom a round samples, and noise. Nothing: `seed`.
+  std::optional<std::uint64_t> secret;
 };
 
 class Coordinator {
@@ -132,6 +136,18 @@ class Coordinator {
   std::uint64_t charge_initial(ClientId client);
   std::uint64_t charge_model(ClientId client);
 
+  // coordinator_privacy.cpp
+  bool affords(ClientId client) const;
+  bool somebody_affords() const;
+  bool affords_round() const;
+  void protect(LiveTask& live);
+  double clip_norm() const;
+  double expected_cohort() const;
+  std::uint64_t secret() const { return config_.secret.value_or(config_.seed); }
+  bool hides_clients() const { return budget_ && budget_->settings().central(); }
+  void hide_clients(PhaseSum& sum);
+  void note_privacy();
+
   // coordinator_evaluation.cpp
   void evaluate(Tick now);
   void evaluate_by_time(Tick now);
@@ -148,6 +164,7 @@ class Coordinator {
   FederationState state_;
   SliceSet exchanged_;
   std::unique_ptr<ClientFacts> facts_;
+  std::unique_ptr<PrivacyBudget> budget_;  // where privacy was asked for
 
   // The open window.
   Tick opened_ = 0;
@@ -162,6 +179,8 @@ class Coordinator {
   bool opening_ = true;
   bool starts_asked_ = false;
   std::set<Tick> wakes_;  // when missing clients are waited for
+  bool drawn_ = false;        // this phase has its cohort, which may be nobody
+  bool budget_spent_ = false;  // nobody can be asked any more
   bool sum_open_ = false;
   std::vector<TaskId> superseded_;
   std::map<TaskId, Accepted> accepted_;

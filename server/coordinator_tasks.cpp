@@ -31,7 +31,7 @@ bool Coordinator::eligible(ClientId client, Tick now) const {
     return task != tasks.end() && task->first.client == client;
   };
   return !cohort_.contains(client) && !is_of_client(state_.live) &&
-         !(pacer_.waits() && is_of_client(accepted_));
+         !(pacer_.waits() && is_of_client(accepted_)) && affords(client);
 }
 
 void Coordinator::start_tasks(Tick now) {
@@ -39,16 +39,20 @@ void Coordinator::start_tasks(Tick now) {
   std::vector<ClientId> chosen;
   if (phase_->cohort == Phase::Cohort::same) {
     if (started_ == 0) chosen = previous_;
-  } else if (const std::uint64_t count = pacer_.start(view()); count > 0) {
+  } else if (const std::uint64_t count = pacer_.start(view()); count > 0 && !drawn_) {
     Candidates candidates;
     candidates.population = population_.clients;
     candidates.examples = population_.examples;
-    if (population_.available || !state_.live.empty() || !cohort_.empty() || !accepted_.empty())
+    if (population_.available || !state_.live.empty() || !cohort_.empty() || !accepted_.empty() || budget_)
       candidates.eligible = [this, now](ClientId client) { return eligible(client, now); };
     // Keyed by window and by how many have started, so that a phase that tops up draws afresh.
-    Random random(config_.seed, Stream::sampling, open_window(), static_cast<std::uint32_t>(started_));
+    Random random(hides_clients() ? secret() : config_.seed, Stream::sampling, open_window(),
+                  static_cast<std::uint32_t>(started_));
     chosen = sampler_.choose(candidates, count, random);
-    if (chosen.size() < count && (pacer_.overlaps() || chosen.empty())) wait_for_clients(now);
+    if (chosen.empty() && budget_ && !somebody_affords()) budget_spent_ = true;
+    // An empty draw counts, unless there was nobody to draw from.
+    if (sampler_.independent() && !pacer_.overlaps()) drawn_ = !chosen.empty() || !candidates.list().empty();
+    if (!drawn_ && chosen.size() < count && (pacer_.overlaps() || chosen.empty())) wait_for_clients(now);
   }
   for (const ClientId client : chosen) start_task(now, client);
 }
@@ -86,6 +90,7 @@ void Coordinator::start_task(Tick now, ClientId client) {
   live.started = now;
   live.examples = population_.examples(client);
   strategy_.prepare(state_.server, task);
+  if (budget_) protect(live);
   const bool own_model = task.extra("model") != nullptr;
   if (own_model) std::erase(task.shared, "model");
   std::uint64_t bytes_down =
@@ -276,7 +281,7 @@ void Coordinator::take_in(Tick now, const Update& update, const LiveTask& live, 
   accepted.version = live.task.version;
   accepted.scalars = update.scalars;
   if (!pacer_.overlaps()) {
-    accepted.weight = pacer_.weight(accepted.contribution, *facts_);
+    accepted.weight = hides_clients() ? 1 : pacer_.weight(accepted.contribution, *facts_);
     port_.accept({update.id, accepted.weight});
   }
   accepted_[update.id] = std::move(accepted);
@@ -288,11 +293,14 @@ void Coordinator::open_sum() {
   double total = 0.0;
   double largest = 1.0;
   for (const auto& [id, live] : state_.live) {
-    const auto weight = static_cast<double>(pacer_.weight({id.client, live.examples, 0}, *facts_));
+    const auto weight =
+        hides_clients() ? 1.0 : static_cast<double>(pacer_.weight({id.client, live.examples, 0}, *facts_));
     total += weight;
     largest = std::max(largest, weight);
   }
-  port_.open_sum(empty_sum(*phase_, largest, std::max(total, largest), cohort_.size()));
+  const std::uint64_t noise = hides_clients() ? 1 : 0;  // is one more term
+  port_.open_sum(empty_sum(*phase_, largest, std::max(total, largest) + static_cast<double>(noise),
+                           cohort_.size() + noise));
   sum_open_ = true;
 }
 

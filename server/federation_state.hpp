@@ -56,6 +56,7 @@ struct FederationState {
   Tick next_evaluation = 0;  // where evaluation goes by time
   /// What the latest patches of the model would cost a client, the last leading to the current version.
   std::vector<std::uint64_t> patch_bytes;
+  double epsilon = 0.0;  // of privacy, spent by whoever has spent most, tasks in flight included
   /// Kept client states that this boundary does not need and an older checkpoint may: the driver's, to be
   /// forgotten when those are gone.
   std::vector<TaskId> superseded;

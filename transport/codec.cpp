@@ -15,9 +15,14 @@ void serialize(Archive& archive, Schedule& v) {
 }
 
 template <class Archive>
+void serialize(Archive& archive, TaskPrivacy& v) {
+  archive(v.example_clip, v.example_noise, v.update_clip, v.update_noise, v.counts_clipped);
+}
+
+template <class Archive>
 void serialize(Archive& archive, Recipe& v) {
   archive(v.epochs, v.steps, v.batch_size, v.learning_rate, v.schedule, v.clip_norm, v.micro_batch, v.rank,
-          v.alpha, v.frozen);
+          v.alpha, v.frozen, v.privacy);
 }
 
 template <class Archive>

@@ -71,6 +71,8 @@ void ProgressSink::apply(const FederationEvent& event) {
     bytes_up_ += closed->bytes_up;
     bytes_down_ += closed->bytes_down;
     open_bytes_up_ = open_bytes_down_ = 0;
+    if (const auto spent = closed->metrics.find("epsilon"); spent != closed->metrics.end())
+      epsilon_ = spent->second;
     samples_.emplace_back(seconds_(), trainings_);
     while (samples_.size() > 3 && samples_.back().first - samples_[1].first >= kRateSeconds)
       samples_.pop_front();

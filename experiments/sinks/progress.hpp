@@ -20,6 +20,7 @@ struct ProgressOptions {
   double duration = 0.0;                  // planned, seconds of the federation's time; 0: not known
   bool simulated = true;                  // false: the federation's time is everybody's
   std::optional<double> target_accuracy;  // share in (0, 1]
+  double epsilon = 0.0;                   // budget of privacy; 0: none
   std::string folder;                     // run folder as the closing block names it; "": left out
   bool quiet = false;                     // say nothing at all
   bool live = false;                      // redraw one line in place; false: plain lines
@@ -72,6 +73,7 @@ class ProgressSink final : public Sink {
   std::string styled(const std::string& text, const char* style) const;
   std::string round_text() const;
   std::string traffic_text() const;
+  std::string epsilon_text() const;
   std::string time_text() const;
   std::optional<double> share_done() const;
   std::optional<double> eta() const;
@@ -106,6 +108,7 @@ class ProgressSink final : public Sink {
   std::string report_;
   std::string split_;  // the split that accuracy and loss are of
   std::optional<double> accuracy_, loss_, best_accuracy_;
+  std::optional<double> epsilon_;  // of privacy, spent
   WindowId best_round_ = 0;
   std::optional<WindowId> target_round_;
   std::optional<RunEnded> ended_;

@@ -85,6 +85,11 @@ std::string ProgressSink::traffic_text() const {
                           : fmt::format("up {} down {}", up, down);
 }
 
+std::string ProgressSink::epsilon_text() const {
+  const std::string spent = fmt::format("{:.2f}", *epsilon_);
+  return options_.epsilon > 0.0 ? fmt::format("{} of {:g}", spent, options_.epsilon) : spent;
+}
+
 std::vector<ProgressSink::Field> ProgressSink::fields(bool compact) const {
   if (open_ == 0 && closed_ == 0 && !accuracy_) {
     const std::string waiting =
@@ -97,6 +102,7 @@ std::vector<ProgressSink::Field> ProgressSink::fields(bool compact) const {
   if (accuracy_ && options_.target_accuracy)
     shown.push_back({"of " + percent_text(*options_.target_accuracy), kDim, 6});
   if (loss_) shown.push_back({fmt::format("loss {:.4f}", *loss_), "", 3});
+  if (epsilon_) shown.push_back({(options_.unicode ? "\u03B5 " : "epsilon ") + epsilon_text(), "", 3});
   if (trainings_ > 0)
     shown.push_back({rate_text(trainings_per_second()) + (compact ? "/s" : " clients/s"), "", 4});
   shown.push_back({traffic_text(), kDim, 5});
@@ -185,6 +191,9 @@ std::string ProgressSink::closing_block() const {
     row("accuracy", fmt::format("{} {}{}", styled(percent_text(*accuracy_), kGreen), split_, best));
   }
   if (loss_) row("loss", fmt::format("{:.4f}", *loss_));
+  if (epsilon_)
+    row("privacy", fmt::format("epsilon {} spent{}", epsilon_text(),
+                               ended_ && ended_->reason == "privacy budget" ? "; another round would be too much" : ""));
   std::string clients = fmt::format("{} trainings, {}/s; {} accepted", count_text(trainings_),
                                     rate_text(trainings_per_second()), count_text(accepted_));
   if (dropped_ > 0) clients += fmt::format(", {} not", count_text(dropped_));

@@ -33,6 +33,7 @@ void visit_fields(Summary& s, Visitor&& field) {
   field("rounds_to_target", s.rounds_to_target);
   field("simulated_seconds", s.simulated_seconds);
   field("seconds_to_target", s.seconds_to_target);
+  field("epsilon", s.epsilon);
   field("model_hash", s.model_hash);
   field("events_hash", s.events_hash);
   field("clients_accepted", s.clients_accepted);
@@ -117,6 +118,8 @@ void SummarySink::on(const FederationEvent& event) {
     summary_.clients_dropped += closed->rejected + closed->discarded + closed->lost + closed->cancelled;
     summary_.bytes_up += closed->bytes_up;
     summary_.bytes_down += closed->bytes_down;
+    if (const auto spent = closed->metrics.find("epsilon"); spent != closed->metrics.end())
+      summary_.epsilon = spent->second;
   } else if (const auto* e = std::get_if<Evaluated>(&event)) {
     evaluated(*e);
   } else if (const auto* clients = std::get_if<ClientsEvaluated>(&event)) {

@@ -20,7 +20,7 @@ struct RunSummary {
   std::string data;
   std::uint64_t seed = 0;
   std::uint64_t rounds = 0;
-  std::string reason;  // why it ended: "rounds", "target", "signal"
+  std::string reason;  // why it ended: as RunEnded::reason
   std::optional<double> final_test_accuracy;
   std::optional<double> final_test_loss;
   std::optional<double> final_validation_accuracy;
@@ -30,6 +30,7 @@ struct RunSummary {
   std::optional<std::uint64_t> rounds_to_target;  // absent: not reached, or no target
   std::optional<double> simulated_seconds;        // of the federation's time; absent where ticks are no time
   std::optional<double> seconds_to_target;        // of the same
+  std::optional<double> epsilon;                  // of privacy, spent; absent: none was asked for
   std::string model_hash;                         // SHA-256 over the float bits, hex
   std::string events_hash;                        // SHA-256 over events.jsonl, hex
   std::uint64_t clients_accepted = 0;

@@ -42,13 +42,19 @@ class QuadraticModel : public Model {
   std::size_t feature_width() const override { return 0; }
   void backward(std::span<const float> parameters, const Batch& batch, Workspace&,
                 std::span<const float> logit_gradient, std::span<float> gradient,
-                const BackwardOptions&) const override {
+                const BackwardOptions& options) const override {
     std::fill(gradient.begin(), gradient.end(), 0.0F);
     for (std::size_t e = 0; e < batch.size; ++e) {
       const float* example = batch.features + e * (1 + trained_);
-      const float scale = 2.0F * logit_gradient[2 * e + 1];
-      for (std::size_t i = 0; i < trained_; ++i)
-        gradient[i] += scale * example[0] * (parameters[i] - example[1 + i]);
+      const float weight = options.example_weights.empty() ? 1.0F : options.example_weights[e];
+      const float scale = 2.0F * logit_gradient[2 * e + 1] * weight * example[0];
+      double square = 0.0;
+      for (std::size_t i = 0; i < trained_; ++i) {
+        const float own = scale * (parameters[i] - example[1 + i]);
+        if (!gradient.empty()) gradient[i] += own;
+        square += static_cast<double>(own) * static_cast<double>(own);
+      }
+      if (!options.example_square_norms.empty()) options.example_square_norms[e] = square;
     }
   }
   double forward_flops() const override { return 2.0 * static_cast<double>(trained_); }

@@ -31,9 +31,11 @@ bool weighs_by_examples(const Pacer& pacer) {
 void check_unit_example(const ExperimentConfig& config) {
   if (config.privacy.noise != "server")
     throw user_error(
-        "privacy.noise: client is for unit: client; with unit: example the noise is in every step on the client "
+        "privacy.noise: client is for unit: client; with unit: example the noise is in every step on the "
+        "client "
         "already");
-  if (config.privacy.adaptive) throw user_error("privacy.adaptive follows the norms of updates: for unit: client");
+  if (config.privacy.adaptive)
+    throw user_error("privacy.adaptive follows the norms of updates: for unit: client");
 }
 
 void check_unit_client(const ExperimentConfig& config, const Components& parts) {
@@ -42,7 +44,8 @@ void check_unit_client(const ExperimentConfig& config, const Components& parts) 
     throw user_error("privacy.unit: client does not go with strategy {}: {}", config.strategy.name, why);
   };
   if (!traits.exchanges || traits.pools_data) refuse("no updates travel that could be clipped");
-  if (traits.sums_beside_delta) refuse("it sums other vectors beside the update, which the norm does not bound");
+  if (traits.sums_beside_delta)
+    refuse("it sums other vectors beside the update, which the norm does not bound");
   if (traits.several_phases) refuse("a round has several phases, and one is accounted for");
   if (config.privacy.noise == "client") {
     if (config.privacy.adaptive)
@@ -50,20 +53,25 @@ void check_unit_client(const ExperimentConfig& config, const Components& parts) 
     return;
   }
   if (traits.keeps_updates)
-    refuse("its server works with every update, and noise of the server is in their sum alone; set privacy.noise: "
-           "client");
+    refuse(
+        "its server works with every update, and noise of the server is in their sum alone; set "
+        "privacy.noise: "
+        "client");
   if (parts.pacer->overlaps())
     throw user_error(
-        "privacy.noise: server is accounted for in rounds, and pacer {} has none; use pacer sync, or noise: client",
+        "privacy.noise: server is accounted for in rounds, and pacer {} has none; use pacer sync, or noise: "
+        "client",
         config.pacer.name);
   if (!parts.sampler->independent())
     throw user_error(
-        "sampler {} draws cohorts of a fixed size, and the accounting is for clients that are drawn each by itself; "
+        "sampler {} draws cohorts of a fixed size, and the accounting is for clients that are drawn each by "
+        "itself; "
         "set sampler: poisson, or all",
         config.sampler.name);
   if (weighs_by_examples(*parts.pacer))
     throw user_error(
-        "pacer {} weighs updates by examples, and under privacy.unit: client each must count the same; set e.g. "
+        "pacer {} weighs updates by examples, and under privacy.unit: client each must count the same; set "
+        "e.g. "
         "pacer: {{name: sync, weights: uniform}}",
         config.pacer.name);
 }
@@ -74,7 +82,8 @@ std::optional<PrivacySettings> to_privacy(const ExperimentConfig& config) {
   const PrivacyConfig& from = config.privacy;
   if (from.unit == "none") {
     if (from.epsilon > 0.0 || from.noise_multiplier > 0.0 || from.adaptive)
-      throw user_error("privacy: asks for noise or a budget, but protects nothing; set privacy.unit: example or client");
+      throw user_error(
+          "privacy: asks for noise or a budget, but protects nothing; set privacy.unit: example or client");
     return std::nullopt;
   }
   if (from.epsilon == 0.0 && from.noise_multiplier == 0.0)
@@ -87,14 +96,16 @@ std::optional<PrivacySettings> to_privacy(const ExperimentConfig& config) {
   to.delta = from.delta;
   to.noise_multiplier = from.noise_multiplier;
   to.clip_norm = from.clip_norm;
-  to.participations = from.participations > 0 ? from.participations : static_cast<std::int64_t>(config.rounds);
+  to.participations =
+      from.participations > 0 ? from.participations : static_cast<std::int64_t>(config.rounds);
   if (to.noise_multiplier == 0.0 && to.participations == 0)
     throw user_error(
         "privacy: how much noise epsilon {} needs depends on how often a client takes part; give rounds, "
         "privacy.participations or privacy.noise_multiplier",
         from.epsilon);
   if (from.adaptive)
-    to.adaptive = privacy::AdaptiveClip{from.adaptive->quantile, from.adaptive->rate, from.adaptive->count_noise};
+    to.adaptive =
+        privacy::AdaptiveClip{from.adaptive->quantile, from.adaptive->rate, from.adaptive->count_noise};
   return to;
 }
 
@@ -103,12 +114,13 @@ void check_privacy(const ExperimentConfig& config, const Components& parts) {
   if (!settings) return;
   if (const std::string mixing = parts.model->mixing_layer(); !mixing.empty())
     throw user_error(
-        "privacy: the batch normalisation '{}' mixes the examples of a batch and keeps statistics of them; choose a "
+        "privacy: the batch normalisation '{}' mixes the examples of a batch and keeps statistics of them; "
+        "choose a "
         "model with group normalisation, such as resnet with 'norm: group'",
         mixing);
   if (const std::string gap = parts.objective->privacy_gap(settings->unit); !gap.empty())
-    throw user_error("privacy.unit: {} does not go with strategy {}: {}", config.privacy.unit, config.strategy.name,
-                     gap);
+    throw user_error("privacy.unit: {} does not go with strategy {}: {}", config.privacy.unit,
+                     config.strategy.name, gap);
   if (settings->unit == PrivacyUnit::example)
     check_unit_example(config);
   else
@@ -120,7 +132,8 @@ void check_privacy(const ExperimentConfig& config, const Components& parts) {
   const double count_noise = budget.settings().adaptive->count_noise;
   if (const double noise = budget.noise(0); 2.0 * count_noise <= noise)
     throw user_error(
-        "privacy.adaptive.count_noise: {}, but beside a noise multiplier of {:.4g} it must be above {:.4g}; where it "
+        "privacy.adaptive.count_noise: {}, but beside a noise multiplier of {:.4g} it must be above {:.4g}; "
+        "where it "
         "is left out it is a twentieth of the cohort, here of {} clients",
         count_noise, noise, noise / 2.0, cohort);
 }

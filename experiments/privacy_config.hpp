@@ -45,7 +45,8 @@ struct PrivacyConfig {
   template <class Visitor>
   void visit(Visitor& v) {
     v("unit", unit,
-      "what is protected. example: every example of a client, by DP-SGD on the client (Abadi et al., CCS 2016); "
+      "what is protected. example: every example of a client, by DP-SGD on the client (Abadi et al., CCS "
+      "2016); "
       "client: all of a client's data, by clipped updates and noise (McMahan et al., ICLR 2018)",
       one_of({"none", "example", "client"}));
     v("epsilon", epsilon, "the budget, which the run ends before it overspends; 0: no limit, only counted",
@@ -57,14 +58,15 @@ struct PrivacyConfig {
     v("noise_multiplier", noise_multiplier,
       "deviation of the noise in multiples of clip_norm; 0: as much as epsilon needs", between(0, 1e6));
     v("noise", noise,
-      "unit client: who adds the noise. server: once to a round's sum, so the server is trusted; client: every "
+      "unit client: who adds the noise. server: once to a round's sum, so the server is trusted; client: "
+      "every "
       "client to its update",
       one_of({"server", "client"}));
     v("adaptive", adaptive,
       "unit client, noise of the server: the norm, from clip_norm on, follows the updates (Andrew et al., "
       "NeurIPS 2021)");
-    v("accountant", accountant,
-      "rdp: Rényi moments, quick; prv: privacy loss by numbers, tighter and slower", one_of({"rdp", "prv"}));
+    v("accountant", accountant, "rdp: Rényi moments, quick; prv: privacy loss by numbers, tighter and slower",
+      one_of({"rdp", "prv"}));
     v("participations", participations,
       "tasks of one client, or with noise of the server rounds, that the noise is computed for; 0: `rounds`. "
       "Who has used them up is not asked any more",
@@ -72,11 +74,12 @@ struct PrivacyConfig {
   }
 };
 
-/// Nothing for unit none. Throws UserError when keys contradict each other or the sums they lead to have no noise.
+/// Nothing for unit none. Throws UserError when keys contradict each other or the sums they lead to have no
+/// noise.
 std::optional<PrivacySettings> to_privacy(const ExperimentConfig& config);
 
-/// Refuses with a UserError what the accounting does not cover: layers and losses in which examples meet, extra
-/// slots, weights by examples, cohorts of a fixed size and the like.
+/// Refuses with a UserError what the accounting does not cover: layers and losses in which examples meet,
+/// extra slots, weights by examples, cohorts of a fixed size and the like.
 void check_privacy(const ExperimentConfig& config, const Components& parts);
 
 }  // namespace fedloom

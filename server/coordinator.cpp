@@ -40,8 +40,8 @@ Coordinator::Coordinator(CoordinatorConfig config, const Strategy& strategy, con
       return config_.recipe.steps_for(population_.examples(client));
     });
   if (config_.privacy)
-    budget_ = std::make_unique<PrivacyBudget>(*config_.privacy, config_.recipe,
-                                              static_cast<std::uint64_t>(expected_cohort()), population_.clients);
+    budget_ = std::make_unique<PrivacyBudget>(
+        *config_.privacy, config_.recipe, static_cast<std::uint64_t>(expected_cohort()), population_.clients);
 }
 
 void Coordinator::begin(Tick now) {

@@ -178,8 +178,8 @@ class Coordinator {
   std::uint64_t started_ = 0;
   bool opening_ = true;
   bool starts_asked_ = false;
-  std::set<Tick> wakes_;  // when missing clients are waited for
-  bool drawn_ = false;        // this phase has its cohort, which may be nobody
+  std::set<Tick> wakes_;       // when missing clients are waited for
+  bool drawn_ = false;         // this phase has its cohort, which may be nobody
   bool budget_spent_ = false;  // nobody can be asked any more
   bool sum_open_ = false;
   std::vector<TaskId> superseded_;

@@ -1,5 +1,5 @@
-// The run's privacy: what it may still spend, what tasks carry of it, and what the server does where the noise
-// is its own. What a mechanism costs is privacy_budget.hpp.
+// The run's privacy: what it may still spend, what tasks carry of it, and what the server does where the
+// noise is its own. What a mechanism costs is privacy_budget.hpp.
 #include <algorithm>
 
 #include "server/coordinator.hpp"
@@ -63,8 +63,8 @@ void Coordinator::hide_clients(PhaseSum& sum) {
                      random);
   if (!settings.adaptive) return;
   // The count without noise is nobody's business.
-  clip = settings.adaptive->next(clip, std::exchange(sum.scalars[privacy::kWithinClip], 0.0), expected_cohort(),
-                                 random);
+  clip = settings.adaptive->next(clip, std::exchange(sum.scalars[privacy::kWithinClip], 0.0),
+                                 expected_cohort(), random);
   sum.scalars.erase(privacy::kWithinClip);
 }
 

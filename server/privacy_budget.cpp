@@ -18,7 +18,8 @@ PrivacyBudget::PrivacyBudget(const PrivacySettings& settings, const Recipe& reci
                              std::uint64_t population)
     : settings_(settings),
       recipe_(recipe),
-      cohort_share_(std::min(1.0, static_cast<double>(cohort) / static_cast<double>(std::max<std::uint64_t>(1, population)))) {
+      cohort_share_(std::min(
+          1.0, static_cast<double>(cohort) / static_cast<double>(std::max<std::uint64_t>(1, population)))) {
   if (settings_.adaptive && settings_.adaptive->count_noise == 0.0)
     settings_.adaptive->count_noise = static_cast<double>(cohort) / 20.0;  // as Andrew et al. do
 }
@@ -38,10 +39,10 @@ double PrivacyBudget::noise(std::uint64_t examples) {
   const std::uint64_t key = settings_.unit == PrivacyUnit::example ? examples : 0;
   const auto known = noise_.find(key);
   if (known != noise_.end()) return known->second;
-  const std::int64_t runs = settings_.participations *
-                            (settings_.unit == PrivacyUnit::example ? runs_of(recipe_, examples) : 1);
-  return noise_[key] =
-             privacy::calibrated_noise(settings_.accounting, settings_.epsilon, settings_.delta, rate(examples), runs);
+  const std::int64_t runs =
+      settings_.participations * (settings_.unit == PrivacyUnit::example ? runs_of(recipe_, examples) : 1);
+  return noise_[key] = privacy::calibrated_noise(settings_.accounting, settings_.epsilon, settings_.delta,
+                                                 rate(examples), runs);
 }
 
 double PrivacyBudget::spent(std::uint64_t examples, std::int64_t runs) {
@@ -49,7 +50,8 @@ double PrivacyBudget::spent(std::uint64_t examples, std::int64_t runs) {
   const std::pair key{settings_.unit == PrivacyUnit::example ? examples : 0, runs};
   const auto known = spent_.find(key);
   if (known != spent_.end()) return known->second;
-  return spent_[key] = privacy::epsilon_of(settings_.accounting, noise(examples), rate(examples), runs, settings_.delta);
+  return spent_[key] = privacy::epsilon_of(settings_.accounting, noise(examples), rate(examples), runs,
+                                           settings_.delta);
 }
 
 bool PrivacyBudget::allows(std::uint64_t examples, std::int64_t runs) {

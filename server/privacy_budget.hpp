@@ -16,24 +16,28 @@ namespace fedloom {
 
 struct PrivacySettings {
   PrivacyUnit unit = PrivacyUnit::example;
-  bool local_noise = false;  // unit client: every client adds noise to its update, instead of the server to the sum
+  bool local_noise =
+      false;  // unit client: every client adds noise to its update, instead of the server to the sum
   privacy::Accounting accounting = privacy::Accounting::rdp;
   double epsilon = 0.0;           // the run ends before it spends more; 0: no limit
   double delta = 1e-5;            // in (0, 1)
   double noise_multiplier = 0.0;  // 0: what `epsilon` needs for `participations`
   double clip_norm = 1.0;         // of an example's gradient, or of an update
-  std::int64_t participations = 0;  // tasks of one client, or for central noise rounds, that noise is calibrated for
-  std::optional<privacy::AdaptiveClip> adaptive;  // unit client, noise at the server
+  std::int64_t participations =
+      0;  // tasks of one client, or for central noise rounds, that noise is calibrated for
+  std::optional<privacy::AdaptiveClip> adaptive = {};  // unit client, noise at the server
 
   bool central() const { return unit == PrivacyUnit::client && !local_noise; }
 };
 
-/// One kind of mechanism is run again and again: a step of DP-SGD on a client of n examples, a whole update with
-/// noise, or a round with noise in its sum. All three are sampled Gaussian mechanisms. Answers are remembered.
+/// One kind of mechanism is run again and again: a step of DP-SGD on a client of n examples, a whole update
+/// with noise, or a round with noise in its sum. All three are sampled Gaussian mechanisms. Answers are
+/// remembered.
 class PrivacyBudget {
  public:
   /// `recipe`: the experiment's. `cohort` clients are expected in a round, of `population`.
-  PrivacyBudget(const PrivacySettings& settings, const Recipe& recipe, std::uint64_t cohort, std::uint64_t population);
+  PrivacyBudget(const PrivacySettings& settings, const Recipe& recipe, std::uint64_t cohort,
+                std::uint64_t population);
 
   const PrivacySettings& settings() const { return settings_; }
   /// How often a task of this recipe runs the client's mechanism; 0 where that is the server's.

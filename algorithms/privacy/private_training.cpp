@@ -60,7 +60,8 @@ void train_privately(const LocalObjective& objective, TaskRun& run, std::int64_t
   BatchGradient gradient(objective, run);
   for (std::int64_t t = 0; t < steps; ++t) {
     gradient.clipped_sum(sample.next(), privacy.example_clip);
-    add_noise_and_divide(trained, run.gradient, privacy.example_noise * privacy.example_clip, expected, noise);
+    add_noise_and_divide(trained, run.gradient, privacy.example_noise * privacy.example_clip, expected,
+                         noise);
     objective.correct(run, run.gradient);
     if (recipe.clip_norm > 0.0) clip_gradient(trained, run.gradient, recipe.clip_norm);
     run.optimizer->step(layout, run.parameters, run.gradient,

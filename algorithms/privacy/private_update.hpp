@@ -16,10 +16,11 @@ inline constexpr const char* kWithinClip = "within_clip";
 /// Scalar of the server's state: the norm that updates are clipped to, where the noise is the server's.
 inline constexpr const char* kClipScalar = "privacy/clip_norm";
 
-/// On the client, after finish(): delta := delta min(1, C / |delta|) + N(0, (z C)^2), with C = privacy.update_clip
-/// and z = privacy.update_noise, 0 where the server adds the noise. With counts_clipped, adds kWithinClip. The
-/// norm is taken over the whole slot. An update that is not finite stays so, and is refused by the server.
-/// Throws UserError when the update holds anything else, which the bound would not cover.
+/// On the client, after finish(): delta := delta min(1, C / |delta|) + N(0, (z C)^2), with C =
+/// privacy.update_clip and z = privacy.update_noise, 0 where the server adds the noise. With counts_clipped,
+/// adds kWithinClip. The norm is taken over the whole slot. An update that is not finite stays so, and is
+/// refused by the server. Throws UserError when the update holds anything else, which the bound would not
+/// cover.
 void make_private(const TaskRun& run, Update& update);
 
 /// On the server: one more term N(0, deviation^2), of weight 1, in the sum of "delta". Throws UserError where
@@ -28,15 +29,15 @@ void add_noise(PhaseSum& sum, double deviation, Random& random);
 
 /// The bound that a share of the updates is within, followed geometrically from round to round.
 struct AdaptiveClip {
-  double quantile = 0.5;      // gamma, in (0, 1): the share of updates that shall be within the bound
-  double rate = 0.2;          // eta_C, above 0
-  double count_noise = 0.0;   // sigma_b, above z / 2: deviation of the noise in the count of those within
+  double quantile = 0.5;     // gamma, in (0, 1): the share of updates that shall be within the bound
+  double rate = 0.2;         // eta_C, above 0
+  double count_noise = 0.0;  // sigma_b, above z / 2: deviation of the noise in the count of those within
 
   /// z_delta = (z^-2 - (2 sigma_b)^-2)^(-1/2): the multiplier left for the sum, so that the two together cost
   /// what one with multiplier z > 0 does (Andrew et al., theorem 1).
   double sum_noise(double noise_multiplier) const;
-  /// C exp(-eta_C (b - gamma)), b = (count / expected + 1/2) + noise: `count` is the sum of kWithinClip over a
-  /// cohort of `expected` clients.
+  /// C exp(-eta_C (b - gamma)), b = (count / expected + 1/2) + noise: `count` is the sum of kWithinClip over
+  /// a cohort of `expected` clients.
   double next(double clip, double count, double expected, Random& random) const;
 };
 

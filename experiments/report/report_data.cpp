@@ -108,6 +108,10 @@ Json run_json(const RunData& run, const Form& form) {
   for (const auto& [split, curve] : run.splits)
     json["splits"][split] = curve_json(curve, thinned(curve.size(), form.limit), form);
   json["train"] = train_json(run.train, form);
+  for (const auto& [name, reported] : run.reported) {
+    const auto at = thinned(reported.rounds.size(), form.limit);
+    json["reported"][name] = {{"round", picked(reported.rounds, at)}, {"value", picked(reported.values, at)}};
+  }
   if (!run.spread.rounds.empty()) json["spread"] = spread_json(run.spread, form.limit);
   if (run.partition) json["partition"] = partition_json(*run.partition);
   return json;
@@ -166,7 +170,7 @@ Json started_json(const RunStarted& started) {
 nlohmann::ordered_json report_data(const std::vector<RunData>& runs) {
   const std::vector<RunGroup> groups = group_runs(runs);
   std::size_t curves = 0;
-  for (const RunData& run : runs) curves += run.splits.size() + 1;
+  for (const RunData& run : runs) curves += run.splits.size() + run.reported.size() + 1;
   Form form;
   form.limit = std::clamp(kPointsOfPage / std::max<std::size_t>(curves, 1), std::size_t{50}, kPointsOfCurve);
   form.timed =

@@ -58,6 +58,10 @@ void fold(RunData& run, const RunSummary& so_far, const FederationEvent& event) 
     run.started = *started;
   } else if (const auto* closed = std::get_if<WindowClosed>(&event)) {
     if (closed->accepted > 0) add_point(run.train, run.started, so_far, *closed, kNone, closed->train_loss);
+    for (const auto& [name, value] : closed->metrics) {
+      run.reported[name].rounds.push_back(closed->window);
+      run.reported[name].values.push_back(value);
+    }
   } else if (const auto* e = std::get_if<Evaluated>(&event)) {
     add_point(run.splits[e->split], run.started, so_far, *e, e->accuracy, e->loss);
   } else if (const auto* clients = std::get_if<ClientsEvaluated>(&event)) {

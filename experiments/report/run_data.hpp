@@ -28,6 +28,12 @@ struct Spread {
   std::vector<double> last_accuracies;  // of the last evaluation, ascending
 };
 
+/// One figure that the strategy or the server reports, round by round.
+struct Reported {
+  std::vector<WindowId> rounds;
+  std::vector<double> values;
+};
+
 /// How many examples of which class the clients hold.
 struct Partition {
   std::uint64_t classes = 0;
@@ -46,6 +52,7 @@ struct RunData {
       settings;                         // dotted key, value; from resolved.yaml, in its order
   std::map<std::string, Curve> splits;  // "test", "validation", …
   Curve train;                          // a point per closed window; accuracy is NaN
+  std::map<std::string, Reported> reported;  // WindowClosed::metrics by name
   Spread spread;
   std::optional<Timeline> timeline;  // of a run whose ticks are time
   std::optional<Partition> partition;

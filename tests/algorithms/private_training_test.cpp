@@ -20,7 +20,8 @@ namespace {
 // With strength a = 1 and y = 0, an example at b has the gradient -b.
 std::vector<std::vector<float>> with_gradients(const std::vector<std::vector<double>>& gradients) {
   std::vector<std::vector<float>> rows;
-  for (const auto& g : gradients) rows.push_back({1.0F, static_cast<float>(-g[0]), static_cast<float>(-g[1])});
+  for (const auto& g : gradients)
+    rows.push_back({1.0F, static_cast<float>(-g[0]), static_cast<float>(-g[1])});
   return rows;
 }
 
@@ -82,7 +83,8 @@ TEST(PrivateTraining, ClippedSumsAreThoseOfTheVectors) {
         gradients.push_back({g[0][0].get<double>(), g[1][0].get<double>()});
     const auto flat = [](const nlohmann::json& values) {
       std::vector<double> all;
-      for (const auto& value : values) all.push_back(value.is_array() ? value[0].get<double>() : value.get<double>());
+      for (const auto& value : values)
+        all.push_back(value.is_array() ? value[0].get<double>() : value.get<double>());
       return all;
     };
     Recipe recipe{.steps = 1, .batch_size = 64, .learning_rate = 1.0};
@@ -117,8 +119,8 @@ TEST(PrivateTraining, NoiseGoesToTrainedSlicesAndTheSumIsDividedByTheExpectedBat
   EXPECT_EQ(random.next64(), same.next64()) << "without noise nothing is drawn";
 }
 
-// 400,000 draws of deviation 6 over 2: the mean is within 5 standard errors (3 / sqrt(400000)) of 1/2, and the
-// variance within 5 sqrt(2 / 400000) of 9, relatively.
+// 400,000 draws of deviation 6 over 2: the mean is within 5 standard errors (3 / sqrt(400000)) of 1/2, and
+// the variance within 5 sqrt(2 / 400000) of 9, relatively.
 TEST(PrivateTraining, NoiseHasTheDeviationAskedFor) {
   constexpr std::size_t kCount = 400'000;
   Layout::Builder builder;
@@ -148,7 +150,8 @@ TEST(PoissonSample, EveryExampleByItself) {
     ASSERT_TRUE(std::is_sorted(positions.begin(), positions.end()));
     ASSERT_EQ(std::adjacent_find(positions.begin(), positions.end()), positions.end());
     for (const std::uint32_t position : positions) ++counts.at(position);
-    for (std::size_t k = 1; k < positions.size(); ++k) together += positions[k] == positions[k - 1] + 1 ? 1 : 0;
+    for (std::size_t k = 1; k < positions.size(); ++k)
+      together += positions[k] == positions[k - 1] + 1 ? 1 : 0;
     empty += positions.empty() ? 1 : 0;
     size += static_cast<double>(positions.size());
     square += static_cast<double>(positions.size() * positions.size());
@@ -175,8 +178,8 @@ TEST(PoissonSample, AllAndNobody) {
   EXPECT_DOUBLE_EQ(privacy::sample_rate(100, 0), 0.0);
 }
 
-// Batches of one in a hundred examples are empty in (1 - 1/100)^100 = 37 % of the steps; all of them are steps,
-// and as noise is in each, none leaves the parameter where it was.
+// Batches of one in a hundred examples are empty in (1 - 1/100)^100 = 37 % of the steps; all of them are
+// steps, and as noise is in each, none leaves the parameter where it was.
 TEST(PrivateTraining, EmptyBatchesStepOnNoise) {
   Recipe recipe{.steps = 40, .batch_size = 1, .learning_rate = 0.1};
   recipe.privacy.example_clip = 1.0;
@@ -200,8 +203,8 @@ TEST(PrivateTraining, IsKeyedByTheSecret) {
   EXPECT_NE(train(rows, recipe, 8).batches, one.batches);
 }
 
-// The correction comes after the division: 4 examples that pull with 1 (clipped to 0.5), 8 expected would halve
-// it, q = 1 here: mean 0.5 down; the objective adds 3 in full.
+// The correction comes after the division: 4 examples that pull with 1 (clipped to 0.5), 8 expected would
+// halve it, q = 1 here: mean 0.5 down; the objective adds 3 in full.
 TEST(PrivateTraining, TheCorrectionComesAfterNoiseAndDivision) {
   class AddsThree : public LocalObjective {
    public:
@@ -231,7 +234,8 @@ TEST(PrivacyGap, IsOpenUnlessAnObjectiveClosesIt) {
   const auto gap = [](const char* name, const char* settings, PrivacyUnit unit) {
     return make_algorithm(name, settings).objective->privacy_gap(unit);
   };
-  for (const char* covered : {"fedavg", "fedprox", "fedit", "ffa_lora", "lora_fair", "rolora", "flora", "hetlora"})
+  for (const char* covered :
+       {"fedavg", "fedprox", "fedit", "ffa_lora", "lora_fair", "rolora", "flora", "hetlora"})
     EXPECT_EQ(gap(covered, "{}", PrivacyUnit::example), "") << covered;
   EXPECT_EQ(gap("scaffold", "{option: 2}", PrivacyUnit::example), "");
   EXPECT_THAT(gap("scaffold", "{option: 1}", PrivacyUnit::example), ::testing::HasSubstr("option: 2"));

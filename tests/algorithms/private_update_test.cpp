@@ -1,5 +1,5 @@
-// Updates made private: norms by hand, noise against its distribution at fixed seeds, the adaptive bound against
-// the rule of its paper.
+// Updates made private: norms by hand, noise against its distribution at fixed seeds, the adaptive bound
+// against the rule of its paper.
 #include "algorithms/privacy/private_update.hpp"
 
 #include <cmath>
@@ -55,7 +55,8 @@ TEST(PrivateUpdate, RoundingStaysWithinTheNorm) {
     Update update = update_of(delta);
     privacy::make_private(Client({.update_clip = 0.7}).run, update);
     double square = 0.0;
-    for (const float value : values(update)) square += static_cast<double>(value) * static_cast<double>(value);
+    for (const float value : values(update))
+      square += static_cast<double>(value) * static_cast<double>(value);
     EXPECT_LE(std::sqrt(square), 0.7) << size;
     EXPECT_GT(std::sqrt(square), 0.6999) << size;
   }
@@ -128,15 +129,15 @@ TEST(PrivateSum, NoiseThatDoesNotFitIsRefused) {
   EXPECT_THROW(privacy::add_noise(sum, 2000.0, random), UserError);
 }
 
-// Andrew et al., theorem 1: 1 / z^2 = 1 / z_delta^2 + 1 / (2 sigma_b)^2. With z = 1 and sigma_b = 1 the sum gets
-// (1 - 1/4)^(-1/2) = 1.1547; a count that is hardly used costs next to nothing.
+// Andrew et al., theorem 1: 1 / z^2 = 1 / z_delta^2 + 1 / (2 sigma_b)^2. With z = 1 and sigma_b = 1 the sum
+// gets (1 - 1/4)^(-1/2) = 1.1547; a count that is hardly used costs next to nothing.
 TEST(AdaptiveClip, TheCountTakesItsShareOfTheNoise) {
   EXPECT_NEAR((privacy::AdaptiveClip{.count_noise = 1.0}.sum_noise(1.0)), 1.0 / std::sqrt(0.75), 1e-12);
   EXPECT_NEAR((privacy::AdaptiveClip{.count_noise = 1e6}.sum_noise(0.7)), 0.7, 1e-9);
 }
 
-// 100 clients of whom 80 were within (a count of 80/2 - 20/2 = 30): b = 0.8. With gamma = 1/2 and eta = 0.2 the
-// norm shrinks by exp(-0.06); with all beyond it (-50) it grows by exp(0.1).
+// 100 clients of whom 80 were within (a count of 80/2 - 20/2 = 30): b = 0.8. With gamma = 1/2 and eta = 0.2
+// the norm shrinks by exp(-0.06); with all beyond it (-50) it grows by exp(0.1).
 TEST(AdaptiveClip, FollowsTheQuantile) {
   const privacy::AdaptiveClip adaptive{.quantile = 0.5, .rate = 0.2, .count_noise = 0.0};
   Random random(1, Stream::noise);

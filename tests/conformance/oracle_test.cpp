@@ -26,6 +26,7 @@
 #include "models/model.hpp"
 #include "models/optimizer.hpp"
 #include "models/safetensors.hpp"
+#include "tests/support/paths.hpp"
 
 namespace fedloom {
 namespace {

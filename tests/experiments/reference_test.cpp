@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.hpp"
+#include "tests/support/paths.hpp"
 
 namespace fedloom {
 namespace {

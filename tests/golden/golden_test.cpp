@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/program.hpp"
+#include "tests/support/paths.hpp"
 
 namespace fedloom::testing {
 namespace {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/house/source_tree.hpp"
+#include "tests/support/paths.hpp"
 
 namespace fedloom::house {
 namespace {

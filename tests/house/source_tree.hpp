@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/file.hpp"
+#include "tests/support/paths.hpp"
 
 namespace fedloom::house {
 

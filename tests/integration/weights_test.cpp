@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/federation.hpp"
+#include "tests/support/paths.hpp"
 
 namespace fedloom::testing {
 namespace {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/optimizer.hpp"
+#include "tests/support/paths.hpp"
 
 namespace fedloom {
 namespace {

@@ -1,6 +1,7 @@
 // A project elsewhere: fedloom is installed into an empty folder, and the documented CMakeLists.txt and
 // source find it there, build the plug-in and run it with the installed program.
 #include "tests/plugin/signum_job.hpp"
+#include "tests/support/paths.hpp"
 
 namespace fedloom {
 namespace {

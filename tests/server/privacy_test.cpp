@@ -84,15 +84,15 @@ TEST(PrivateExamples, TasksCarryNormAndNoiseAndTheRunSaysWhatIsSpent) {
     for (ClientId client = 0; client < 3; ++client) federation.finish(tick, client, 1.0F);
   const auto closed = federation.port.all<WindowClosed>();
   ASSERT_EQ(closed.size(), 2U);
-  // Client 0 has the fewest examples (10), so the largest rate: 5 / 10, four steps a round. When round 1 closes
-  // nobody has been asked a second time.
+  // Client 0 has the fewest examples (10), so the largest rate: 5 / 10, four steps a round. When round 1
+  // closes nobody has been asked a second time.
   EXPECT_DOUBLE_EQ(closed[0].metrics.at("epsilon"), epsilon(1.5, 0.5, 4));
   EXPECT_DOUBLE_EQ(closed[1].metrics.at("epsilon"), epsilon(1.5, 0.5, 8));
   EXPECT_EQ(federation.coordinator->state().records.at(1).private_runs, 8);
 }
 
-// A limit between what two and three rounds cost client 0: it is left out of the third, and when nobody can be
-// asked the run ends in good order, before its rounds are over.
+// A limit between what two and three rounds cost client 0: it is left out of the third, and when nobody can
+// be asked the run ends in good order, before its rounds are over.
 TEST(PrivateExamples, TheRunEndsBeforeAnybodyOverspends) {
   const double limit = 0.5 * (epsilon(1.5, 0.5, 8) + epsilon(1.5, 0.5, 12));
   Federation federation(fedavg(), of_examples(limit, 100));
@@ -141,7 +141,8 @@ TEST(PrivateExamples, OverlappingTasksEndAtTheBudgetToo) {
   }
   EXPECT_EQ(federation.port.all<RunEnded>().at(0).reason, "privacy budget");
   for (const auto& [client, record] : federation.coordinator->state().records)
-    EXPECT_LE(epsilon(1.5, 5.0 / static_cast<double>(10 + client), record.private_runs), setup.config.privacy->epsilon);
+    EXPECT_LE(epsilon(1.5, 5.0 / static_cast<double>(10 + client), record.private_runs),
+              setup.config.privacy->epsilon);
 }
 
 // What was given out and lost is spent all the same, and a resumed run knows it.
@@ -153,8 +154,8 @@ TEST(PrivateExamples, ASpentBudgetIsPartOfTheCheckpoint) {
   ASSERT_EQ(federation.port.boundaries.size(), 1U);
   Checkpoint checkpoint;
   checkpoint.state = federation.port.boundaries[0];
-  const Checkpoint back = checkpoint_from_bytes(checkpoint_to_bytes(checkpoint),
-                                                checkpoint.state.server.model.layout(), "test");
+  const Checkpoint back =
+      checkpoint_from_bytes(checkpoint_to_bytes(checkpoint), checkpoint.state.server.model.layout_ptr(), "test");
   EXPECT_EQ(back.state.records.at(0).private_runs, 4);
   EXPECT_EQ(back.state.epsilon, epsilon(1.5, 0.5, 4));
 }
@@ -204,8 +205,8 @@ TEST(PrivateClients, TheDenominatorIsTheExpectedCohort) {
   EXPECT_NEAR(federation.parameter(), 0.75, 1e-6);
 }
 
-// Each of 40 clients comes with probability 2 / 40, so (38/40)^40 = 13 % of rounds have nobody: they are rounds,
-// with noise, at no task's end.
+// Each of 40 clients comes with probability 2 / 40, so (38/40)^40 = 13 % of rounds have nobody: they are
+// rounds, with noise, at no task's end.
 TEST(PrivateClients, ARoundWithNobodyIsARound) {
   FederationSetup setup = of_clients(1);
   setup.clients = 40;
@@ -255,8 +256,8 @@ TEST(PrivateClients, MayAddTheNoiseThemselves) {
   EXPECT_DOUBLE_EQ(federation.coordinator->state().epsilon, epsilon(2.0, 1.0, 1));
 }
 
-// All four say that they were within the norm: b = 1, so it shrinks by exp(-0.2 (1 - 0.5)) but for the noise in
-// the count, 1e-3 / 4. The next round's tasks have the new one, and no count leaves the server.
+// All four say that they were within the norm: b = 1, so it shrinks by exp(-0.2 (1 - 0.5)) but for the noise
+// in the count, 1e-3 / 4. The next round's tasks have the new one, and no count leaves the server.
 TEST(PrivateClients, TheNormFollowsTheUpdates) {
   FederationSetup setup = of_clients(1);
   setup.config.windows = 2;

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "experiments/sinks/run_summary.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temp_folder.hpp"
 

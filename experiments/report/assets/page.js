@@ -45,6 +45,7 @@ function drawControls() {
     rememberView();
     drawControls();
     drawLearning();
+    if (byId("reported")) drawReported();
   };
   const splits = splitNames();
   byId("controls")
@@ -115,6 +116,10 @@ function drawAll() {
   } else if (byId("learning")) {
     byId("learning").remove();
   }
+  if (reportedNames().length > 0)
+    drawReported();
+  else
+    byId("reported")?.remove();
   if (data.timeline !== null)
     drawTiming();
   else

@@ -61,13 +61,16 @@ struct Reference {
 
 class SurvivingKills : public ::testing::Test {
  protected:
-  // One strategy with state on clients and on the server, one with momentum on the server.
+  // One strategy with state on clients and on the server, one with momentum on the server, one with noise on
+  // clients and a budget that ends it.
   void SetUp() override {
-    for (const char* strategy : {"scaffold", "fedadam"}) {
+    for (const Words& experiment :
+         {set({"strategy=scaffold"}), set({"strategy=fedadam"}),
+          set({"privacy={unit: example, epsilon: 12, participations: 15}"})}) {
       Reference reference;
-      reference.experiment = kJob + set({std::string("strategy=") + strategy});
+      reference.experiment = kJob + experiment;
       const auto begin = std::chrono::steady_clock::now();
-      const std::string out = folder_ / strategy;
+      const std::string out = folder_ / ("reference" + std::to_string(references_.size()));
       const Ended ended = finish(run_words(out, reference.experiment));
       ASSERT_EQ(ended.code, 0) << ended.err;
       reference.duration = std::chrono::steady_clock::now() - begin;

@@ -57,8 +57,9 @@ TEST(PrivacyConfig, ClientsAreCoveredInIndependentCohortsOfEqualWeight) {
   expect_refused(client + "pacer.weights=uniform", "sampler uniform draws cohorts of a fixed size");
   expect_refused(client + "sampler=poisson", "weighs updates by examples");
   expect_refused(client + "sampler=poisson\npacer={name: fedbuff, concurrency: 4, buffer: 2}", "has none");
-  EXPECT_NO_THROW(build("privacy={unit: client, epsilon: 9, noise: client}\npacer={name: fedbuff, concurrency: 4, "
-                        "buffer: 2}"));
+  EXPECT_NO_THROW(
+      build("privacy={unit: client, epsilon: 9, noise: client}\npacer={name: fedbuff, concurrency: 4, "
+            "buffer: 2}"));
   EXPECT_NO_THROW(build("privacy={unit: client, epsilon: 9, noise: client}"));
 }
 
@@ -74,16 +75,19 @@ TEST(PrivacyConfig, WhatTheAccountingDoesNotCoverIsRefusedWithTheReason) {
 TEST(PrivacyConfig, KeysThatContradictEachOther) {
   expect_refused("privacy={epsilon: 3}", "protects nothing");
   expect_refused("privacy={unit: example}", "needs epsilon, a budget, or noise_multiplier");
-  expect_refused("privacy={unit: example, epsilon: 3}\nrounds=0\nevaluate.target_accuracy=0.9", "how often a client");
+  expect_refused("privacy={unit: example, epsilon: 3}\nrounds=0\nevaluate.target_accuracy=0.9",
+                 "how often a client");
   expect_refused("privacy={unit: example, epsilon: 3, noise: client}", "for unit: client");
   expect_refused("privacy={unit: example, epsilon: 3, adaptive: {quantile: 0.5}}", "for unit: client");
-  expect_refused("privacy={unit: client, epsilon: 3, noise: client, adaptive: {quantile: 0.5}}", "needs noise: server");
+  expect_refused("privacy={unit: client, epsilon: 3, noise: client, adaptive: {quantile: 0.5}}",
+                 "needs noise: server");
   expect_refused("privacy={unit: example, epsilon: 3, delta: 2}", "delta");
   expect_refused("privacy={unit: example, epsilon: -1}", "epsilon");
   // Eight clients and a multiplier of 4: a twentieth of the cohort is 0.4, half the multiplier 2.
-  expect_refused("privacy={unit: client, noise_multiplier: 4, adaptive: {quantile: 0.5}}\nsampler=all\n"
-                 "pacer.weights=uniform",
-                 "must be above 2");
+  expect_refused(
+      "privacy={unit: client, noise_multiplier: 4, adaptive: {quantile: 0.5}}\nsampler=all\n"
+      "pacer.weights=uniform",
+      "must be above 2");
 }
 
 TEST(Secret, IsDrawnOnceAndKeptForItsOwner) {

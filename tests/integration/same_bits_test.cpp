@@ -76,8 +76,8 @@ TEST_F(SameBits, WithStragglersOverSelectionAndDeadline) {
   }
 }
 
-// Noise, samples and a norm that follows the updates are keyed like all randomness; a budget ends every way of
-// running after the same round.
+// Noise, samples and a norm that follows the updates are keyed like all randomness; a budget ends every way
+// of running after the same round.
 TEST_F(SameBits, WithPrivacyOfExamplesAndOfClients) {
   const Words examples = kSmall + set({"rounds=6", "privacy={unit: example, epsilon: 8, participations: 2}"});
   expect_equal(examples, {on(1, "inproc"), on(3, "ipc"), on(2, "tcp", "server")});
@@ -87,8 +87,9 @@ TEST_F(SameBits, WithPrivacyOfExamplesAndOfClients) {
   expect_equal(kSmall + set({"sampler=poisson", "pacer.weights=uniform",
                              "privacy={unit: client, noise_multiplier: 0.3, adaptive: {quantile: 0.5}}"}),
                {on(1, "inproc"), on(3, "ipc"), on(2, "tcp", "server")});
-  expect_equal(kSmall + set({"strategy=fedprox", "privacy={unit: client, noise_multiplier: 1, noise: client}"}),
-               {on(1, "inproc"), on(3, "ipc"), on(2, "tcp", "server")});
+  expect_equal(
+      kSmall + set({"strategy=fedprox", "privacy={unit: client, noise_multiplier: 1, noise: client}"}),
+      {on(1, "inproc"), on(3, "ipc"), on(2, "tcp", "server")});
 }
 
 TEST_F(SameBits, WithThreadsInAWorker) {

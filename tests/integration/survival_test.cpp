@@ -64,9 +64,8 @@ class SurvivingKills : public ::testing::Test {
   // One strategy with state on clients and on the server, one with momentum on the server, one with noise on
   // clients and a budget that ends it.
   void SetUp() override {
-    for (const Words& experiment :
-         {set({"strategy=scaffold"}), set({"strategy=fedadam"}),
-          set({"privacy={unit: example, epsilon: 12, participations: 15}"})}) {
+    for (const Words& experiment : {set({"strategy=scaffold"}), set({"strategy=fedadam"}),
+                                    set({"privacy={unit: example, epsilon: 12, participations: 15}"})}) {
       Reference reference;
       reference.experiment = kJob + experiment;
       const auto begin = std::chrono::steady_clock::now();

@@ -139,12 +139,7 @@ void Session::make_sinks() {
   };
   std::optional<double> target;
   if (config_.evaluate.target_accuracy > 0) target = config_.evaluate.target_accuracy;
-  ProgressOptions progress = terminal_options(2);
-  progress.rounds = config_.rounds;
-  progress.duration = config_.duration.seconds();
-  progress.simulated = !options_.deployed && config_.clock == "virtual";
-  progress.target_accuracy = target;
-  progress.epsilon = config_.privacy.epsilon;
+  ProgressOptions progress = progress_options(config_, options_.deployed);
   progress.folder = folder_;
   progress.quiet = options_.quiet;
   progress_ = std::make_unique<ProgressSink>(

@@ -33,4 +33,14 @@ std::string endpoint_for(const ExperimentConfig& config, bool deployed, const st
                      getpid(), static_cast<std::uint32_t>(hash64(folder)));
 }
 
+ProgressOptions progress_options(const ExperimentConfig& config, bool deployed) {
+  ProgressOptions progress = terminal_options(2);
+  progress.rounds = config.rounds;
+  progress.duration = config.duration.seconds();
+  progress.simulated = !deployed && config.clock == "virtual";
+  if (config.evaluate.target_accuracy > 0) progress.target_accuracy = config.evaluate.target_accuracy;
+  progress.epsilon = config.privacy.epsilon;
+  return progress;
+}
+
 }  // namespace fedloom

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "experiments/experiment.hpp"
+#include "experiments/sinks/progress.hpp"
 
 namespace fedloom {
 
@@ -21,5 +22,8 @@ struct Workers {
 Workers worker_plan(const ExperimentConfig& config);
 /// The server's endpoint; `folder` (the run's) keeps ipc sockets of runs apart.
 std::string endpoint_for(const ExperimentConfig& config, bool deployed, const std::string& folder);
+
+/// What the terminal is told of the plan.
+ProgressOptions progress_options(const ExperimentConfig& config, bool deployed);
 
 }  // namespace fedloom

@@ -111,11 +111,13 @@ class Coordinator {
   bool reached_target() const;
   void finish_if_done(Tick now, bool evaluated);
   void finish(Tick now, const std::string& reason);
+  WindowView view() const;
+
+  // coordinator_versions.cpp
   void publish_model(const PatchParts& patch = {});
   void note_patch(std::uint64_t bytes);
   void publish_payload(const Payload& payload);
   void release(Version version);
-  WindowView view() const;
 
   // coordinator_tasks.cpp: from a start to a verdict
   void ask_for_starts(Tick now);

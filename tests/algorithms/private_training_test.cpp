@@ -130,7 +130,7 @@ TEST(PrivateTraining, NoiseHasTheDeviationAskedFor) {
   privacy::add_noise_and_divide(trained_slices(*builder.build()), sum, 6.0, 2.0, random);
   const double mean = std::accumulate(sum.begin(), sum.end(), 0.0) / kCount;
   double square = 0.0;
-  for (const float value : sum) square += (value - mean) * (value - mean);
+  for (const double value : sum) square += (value - mean) * (value - mean);
   EXPECT_NEAR(mean, 0.5, 5 * 3.0 / std::sqrt(double{kCount}));
   EXPECT_NEAR(square / kCount, 9.0, 9.0 * 5 * std::sqrt(2.0 / kCount));
 }

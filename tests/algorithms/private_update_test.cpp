@@ -68,9 +68,9 @@ TEST(PrivateUpdate, NoiseOfTheClientHasItsDeviation) {
   Update update = update_of(FloatBuffer(kCount, 0.0F));
   privacy::make_private(Client({.update_clip = 0.5, .update_noise = 2.0}).run, update);
   double sum = 0.0, square = 0.0;
-  for (const float value : values(update)) {
+  for (const double value : values(update)) {
     sum += value;
-    square += static_cast<double>(value) * static_cast<double>(value);
+    square += value * value;
   }
   EXPECT_NEAR(sum / kCount, 0.0, 5 / std::sqrt(double{kCount}));
   EXPECT_NEAR(square / kCount, 1.0, 5 * std::sqrt(2.0 / kCount));

@@ -75,8 +75,7 @@ TEST(PrivacyConfig, WhatTheAccountingDoesNotCoverIsRefusedWithTheReason) {
 TEST(PrivacyConfig, KeysThatContradictEachOther) {
   expect_refused("privacy={epsilon: 3}", "protects nothing");
   expect_refused("privacy={unit: example}", "needs epsilon, a budget, or noise_multiplier");
-  expect_refused("privacy={unit: example, epsilon: 3}\nrounds=0\nevaluate.target_accuracy=0.9",
-                 "how often a client");
+  expect_refused("privacy={unit: example, epsilon: 3}\nrounds=0\nduration=100s", "how often a client");
   expect_refused("privacy={unit: example, epsilon: 3, noise: client}", "for unit: client");
   expect_refused("privacy={unit: example, epsilon: 3, adaptive: {quantile: 0.5}}", "for unit: client");
   expect_refused("privacy={unit: client, epsilon: 3, noise: client, adaptive: {quantile: 0.5}}",

@@ -73,9 +73,9 @@ class SharesFirst : public LocalObjective {
 
   bool corrects() const override { return false; }
   std::string privacy_gap(PrivacyUnit unit) const override {
-    return unit == PrivacyUnit::client && measures_
-               ? "it returns what its aggregation error is measured from; set strategy.aggregation_error: false"
-               : "";
+    return unit == PrivacyUnit::client && measures_ ? "it returns what its aggregation error is measured "
+                                                      "from; set strategy.aggregation_error: false"
+                                                    : "";
   }
 
   void begin(TaskRun& run) const override {

@@ -41,8 +41,8 @@ struct TaskRun {
   Optimizer* optimizer = nullptr;
   Recipe recipe;           // the task's, possibly changed by begin()
   std::uint64_t seed = 0;  // of the experiment
-  /// Seed of what hides the client's data: whom a private step samples, and noise. In a simulation that of the
-  /// experiment, on a device one that nobody else knows.
+  /// Seed of what hides the client's data: whom a private step samples, and noise. In a simulation that of
+  /// the experiment, on a device one that nobody else knows.
   std::uint64_t secret = 0;
 
   std::span<const float> start;                        // the model as it was sent, full layout
@@ -82,9 +82,9 @@ class LocalObjective {
   /// pass and no gradient is written. An objective of its own is taken to correct unless it says otherwise.
   virtual bool corrects() const;
   /// Why what this objective does or returns is not covered by the accounting of a private task of this unit,
-  /// or "". For examples: it uses them other than through the clipped, noisy gradients of its steps, or couples
-  /// them in its loss. For clients: it returns more than the slot "delta". An objective of its own is taken to
-  /// do so unless it says otherwise.
+  /// or "". For examples: it uses them other than through the clipped, noisy gradients of its steps, or
+  /// couples them in its loss. For clients: it returns more than the slot "delta". An objective of its own is
+  /// taken to do so unless it says otherwise.
   virtual std::string privacy_gap(PrivacyUnit unit) const;
   /// Fill the update. Default: slot "delta" = uploaded slices of parameters - start.
   virtual void finish(TaskRun& run, Update& update) const;

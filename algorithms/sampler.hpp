@@ -30,9 +30,9 @@ class Sampler {
   /// At most `count` distinct eligible clients, ascending; fewer when there are not as many.
   virtual std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t count,
                                        Random& random) const = 0;
-  /// Whether every client is in or out by a coin of its own, so that `count` is what a draw brings on average. A
-  /// window then takes the one draw as it is, even an empty one. The amplification of privacy by sampling is
-  /// proved for this.
+  /// Whether every client is in or out by a coin of its own, so that `count` is what a draw brings on
+  /// average. A window then takes the one draw as it is, even an empty one. The amplification of privacy by
+  /// sampling is proved for this.
   virtual bool independent() const { return false; }
   /// Clients that a draw of `count` brings on average where everybody is eligible.
   virtual std::uint64_t expected(std::uint64_t count, std::uint64_t population) const {

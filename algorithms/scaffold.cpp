@@ -80,9 +80,10 @@ class ControlledObjective : public LocalObjective {
   // Option II works on where private steps have ended.
   std::string privacy_gap(PrivacyUnit unit) const override {
     if (unit == PrivacyUnit::client) return "it returns the change of its control variate beside the update";
-    return option_ == 1 ? "option 1 takes a gradient over all examples that is neither clipped nor noisy; use "
-                          "strategy.option: 2"
-                        : "";
+    return option_ == 1
+               ? "option 1 takes a gradient over all examples that is neither clipped nor noisy; use "
+                 "strategy.option: 2"
+               : "";
   }
 
   void begin(TaskRun& run) const override {

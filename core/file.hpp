@@ -8,8 +8,8 @@
 namespace fedloom {
 
 /// Writes to a temporary name beside `file`, optionally syncs to disk, and renames over it. Throws
-/// UserError (with the system's reason, such as a full disk) and leaves any old file as it was. `mode`: who may
-/// read it, as for open(2).
+/// UserError (with the system's reason, such as a full disk) and leaves any old file as it was. `mode`: who
+/// may read it, as for open(2).
 void write_file_atomically(const std::string& file, std::string_view bytes, bool sync, unsigned mode = 0644);
 /// The whole file; throws UserError when it cannot be read.
 std::string read_file(const std::string& file);

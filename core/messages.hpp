@@ -36,13 +36,13 @@ enum class Weighting : std::uint8_t {
   uniform,       // one for every accepted client
 };
 
-/// Differential privacy of a task, all zeros for none. Norms are L2; a noise is the standard deviation of every
-/// coordinate in multiples of the norm beside it.
+/// Differential privacy of a task, all zeros for none. Norms are L2; a noise is the standard deviation of
+/// every coordinate in multiples of the norm beside it.
 struct TaskPrivacy {
-  double example_clip = 0.0;   // of one example's gradient in every step
-  double example_noise = 0.0;  // in the sum over a step's batch
-  double update_clip = 0.0;    // of the whole update
-  double update_noise = 0.0;   // that the client adds to it
+  double example_clip = 0.0;    // of one example's gradient in every step
+  double example_noise = 0.0;   // in the sum over a step's batch
+  double update_clip = 0.0;     // of the whole update
+  double update_noise = 0.0;    // that the client adds to it
   bool counts_clipped = false;  // and says whether the update was within update_clip
 
   bool any() const { return example_clip > 0.0 || update_clip > 0.0; }

@@ -126,8 +126,8 @@ std::shared_ptr<const Model> make_model(const ExperimentConfig& config, const Da
 }
 
 std::shared_ptr<LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
-                                             std::shared_ptr<ClientStore> store, std::size_t crew,
-                                             std::span<const float> initial) {
+                                       std::shared_ptr<ClientStore> store, std::size_t crew,
+                                       std::span<const float> initial) {
   auto world = std::make_shared<LocalWorld>();
   const DataSpec spec = components.data->spec();
   const auto in_parallel = [pieces = config.train.parallel, crew,

@@ -51,8 +51,8 @@ std::shared_ptr<const Model> make_model(const ExperimentConfig& config, const Da
 /// `crew`: threads for the pieces of one batch (train.parallel), the task's own included. `initial`: the
 /// model before round 1, where a server has sent it; otherwise it is made as the experiment says.
 std::shared_ptr<LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
-                                             std::shared_ptr<ClientStore> store, std::size_t crew = 1,
-                                             std::span<const float> initial = {});
+                                       std::shared_ptr<ClientStore> store, std::size_t crew = 1,
+                                       std::span<const float> initial = {});
 
 /// The local work that the experiment asks for, before anything that goes by rounds.
 Recipe base_recipe(const TrainConfig& train);

@@ -119,8 +119,8 @@ void fields(Archive& archive, State& checkpoint, Flight& flight, std::uint64_t& 
   archive(layout, checkpoint.experiment, checkpoint.events_offset, checkpoint.wall_seconds);
   auto& state = checkpoint.state;
   archive(state.windows, state.now, state.ended, state.totals, state.records, state.superseded,
-          state.server.version, state.server.scalars, state.next_evaluation, state.patch_bytes, state.epsilon, flight.tasks,
-          flight.versions);
+          state.server.version, state.server.scalars, state.next_evaluation, state.patch_bytes, state.epsilon,
+          flight.tasks, flight.versions);
 }
 
 }  // namespace

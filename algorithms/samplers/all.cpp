@@ -12,7 +12,9 @@ class AllSampler : public Sampler {
     return candidates.list();
   }
   bool independent() const override { return true; }  // with a coin that has one side
-  std::uint64_t expected(std::uint64_t /*count*/, std::uint64_t population) const override { return population; }
+  std::uint64_t expected(std::uint64_t /*count*/, std::uint64_t population) const override {
+    return population;
+  }
 };
 
 const Registration<SamplerRegistry, NoSettings> kAll{

@@ -1,6 +1,6 @@
 // Every client with the same probability, each by itself: cohorts vary around the size asked for. This is the
-// sampling for which privacy of clients is accounted with a cohort's share of the population (McMahan, Ramage,
-// Talwar, Zhang, "Learning Differentially Private Recurrent Language Models", ICLR 2018).
+// sampling for which privacy of clients is accounted with a cohort's share of the population (McMahan,
+// Ramage, Talwar, Zhang, "Learning Differentially Private Recurrent Language Models", ICLR 2018).
 #include <cmath>
 
 #include "algorithms/sampler.hpp"
@@ -11,7 +11,8 @@ namespace {
 class PoissonSampler : public Sampler {
  public:
   /// Each eligible client with probability min(1, count / population). Time and memory O(count).
-  std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t count, Random& random) const override {
+  std::vector<ClientId> choose(const Candidates& candidates, std::uint64_t count,
+                               Random& random) const override {
     if (count >= candidates.population) return candidates.list();
     std::vector<ClientId> chosen;
     // Clients passed over before the next one are geometric.

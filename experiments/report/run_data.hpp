@@ -49,9 +49,9 @@ struct RunData {
   std::optional<RunEnded> ended;
   RunSummary figures;  // summary.json; without one, what the events tell
   std::vector<std::pair<std::string, std::string>>
-      settings;                         // dotted key, value; from resolved.yaml, in its order
-  std::map<std::string, Curve> splits;  // "test", "validation", …
-  Curve train;                          // a point per closed window; accuracy is NaN
+      settings;                              // dotted key, value; from resolved.yaml, in its order
+  std::map<std::string, Curve> splits;       // "test", "validation", …
+  Curve train;                               // a point per closed window; accuracy is NaN
   std::map<std::string, Reported> reported;  // WindowClosed::metrics by name
   Spread spread;
   std::optional<Timeline> timeline;  // of a run whose ticks are time

@@ -192,8 +192,9 @@ std::string ProgressSink::closing_block() const {
   }
   if (loss_) row("loss", fmt::format("{:.4f}", *loss_));
   if (epsilon_)
-    row("privacy", fmt::format("epsilon {} spent{}", epsilon_text(),
-                               ended_ && ended_->reason == "privacy budget" ? "; another round would be too much" : ""));
+    row("privacy",
+        fmt::format("epsilon {} spent{}", epsilon_text(),
+                    ended_ && ended_->reason == "privacy budget" ? "; another round would be too much" : ""));
   std::string clients = fmt::format("{} trainings, {}/s; {} accepted", count_text(trainings_),
                                     rate_text(trainings_per_second()), count_text(accepted_));
   if (dropped_ > 0) clients += fmt::format(", {} not", count_text(dropped_));

@@ -8,8 +8,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/support/program.hpp"
 #include "tests/support/paths.hpp"
+#include "tests/support/program.hpp"
 
 namespace fedloom::testing {
 namespace {

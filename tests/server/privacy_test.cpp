@@ -154,8 +154,8 @@ TEST(PrivateExamples, ASpentBudgetIsPartOfTheCheckpoint) {
   ASSERT_EQ(federation.port.boundaries.size(), 1U);
   Checkpoint checkpoint;
   checkpoint.state = federation.port.boundaries[0];
-  const Checkpoint back =
-      checkpoint_from_bytes(checkpoint_to_bytes(checkpoint), checkpoint.state.server.model.layout_ptr(), "test");
+  const Checkpoint back = checkpoint_from_bytes(checkpoint_to_bytes(checkpoint),
+                                                checkpoint.state.server.model.layout_ptr(), "test");
   EXPECT_EQ(back.state.records.at(0).private_runs, 4);
   EXPECT_EQ(back.state.epsilon, epsilon(1.5, 0.5, 4));
 }

@@ -36,7 +36,7 @@ void DataHolder::each_need(const FederatedData& data,
     need(own);
     common_test = common_test || (evaluates_ && &data.evaluation_view(own) != &own);
   }
-  if (common_test) need(data.test());
+  if (common_test) need(data.common_evaluation());
 }
 
 }  // namespace fedloom

@@ -70,9 +70,12 @@ class FederatedData {
   virtual ExampleView client_test(std::size_t client) const = 0;
   virtual const ExampleView& validation() const = 0;
   virtual const ExampleView& test() const = 0;
-  /// What a client is evaluated on whose client_test() is `own`: that, or the common test set where it is
-  /// empty.
-  const ExampleView& evaluation_view(const ExampleView& own) const { return own.size() > 0 ? own : test(); }
+  /// What of the common sets stands in for a client's own: test(), or while tuning validation().
+  virtual const ExampleView& common_evaluation() const { return test(); }
+  /// What a client is evaluated on whose client_test() is `own`: that, or the common set where it is empty.
+  const ExampleView& evaluation_view(const ExampleView& own) const {
+    return own.size() > 0 ? own : common_evaluation();
+  }
   virtual std::size_t memory_bytes() const = 0;
 };
 

@@ -87,11 +87,15 @@ std::shared_ptr<PartitionedData> partitioned(const DataConfig& config, std::uint
   limit_examples(split, config.train_limit, config.test_limit, seed);
   carve_validation(split, config.validation, seed);
   const Partition partition = spread(config, split, seed);
+  std::shared_ptr<PartitionedData> data;
   if (config.group_test) {
-    Partition own_test = deal_test_by_group(split, partition, seed);
-    return std::make_shared<PartitionedData>(std::move(split), partition, std::move(own_test));
+    Partition own = deal_by_group(split, config.tuning ? split.validation : split.test, partition, seed);
+    data = std::make_shared<PartitionedData>(std::move(split), partition, std::move(own));
+  } else {
+    data = std::make_shared<PartitionedData>(std::move(split), partition, config.client_test, seed);
   }
-  return std::make_shared<PartitionedData>(std::move(split), partition, config.client_test, seed);
+  if (config.tuning) data->evaluate_on_validation();
+  return data;
 }
 
 bool needs_are_held(const DataHolder& holder, const FederatedData& data) {

@@ -25,6 +25,7 @@ struct DataConfig {
   Augmentation augment;
   std::uint64_t train_limit = 0;
   std::uint64_t test_limit = 0;
+  bool tuning = false;  // not a key: clients are evaluated on validation data, as evaluate.on says
 
   template <class Visitor>
   void visit(Visitor& v) {

@@ -17,13 +17,13 @@ struct TestGroups {
   std::vector<std::vector<std::uint32_t>> members;
 };
 
-TestGroups test_groups(const SplitExamples& split, std::uint64_t seed) {
-  if (split.test.examples != split.train)
+TestGroups test_groups(const SplitExamples& split, const ExampleView& tested, std::uint64_t seed) {
+  if (tested.examples != split.train)
     throw user_error(
         "data.group_test: the test set of this data is not part of the store whose groups are trained on; "
         "leave group_test out, or hold data back with client_test");
   TestGroups all;
-  for (const std::uint32_t i : split.test.indices) {
+  for (const std::uint32_t i : tested.indices) {
     const auto group = split.train->group(i);
     if (!group)
       throw user_error(
@@ -43,8 +43,9 @@ TestGroups test_groups(const SplitExamples& split, std::uint64_t seed) {
 
 }  // namespace
 
-Partition deal_test_by_group(const SplitExamples& split, const Partition& partition, std::uint64_t seed) {
-  const TestGroups groups = test_groups(split, seed);
+Partition deal_by_group(const SplitExamples& split, const ExampleView& tested, const Partition& partition,
+                        std::uint64_t seed) {
+  const TestGroups groups = test_groups(split, tested, seed);
   std::vector<std::vector<std::int64_t>> held(partition.size());
   for (std::size_t k = 0; k < partition.size(); ++k) {
     std::set<std::int64_t> mine;
@@ -59,9 +60,9 @@ Partition deal_test_by_group(const SplitExamples& split, const Partition& partit
   for (std::size_t k = 0; k < dealt.size(); ++k)
     if (dealt[k].empty())
       throw user_error(
-          "data.group_test: client {} gets no test example of its groups; use fewer clients in each group, "
-          "or "
-          "a test set that has every group",
+          "data.group_test: client {} gets no example of its groups to be evaluated on; use fewer clients in "
+          "each group, or "
+          "a larger test set (while tuning: data.validation)",
           k);
   return dealt;
 }

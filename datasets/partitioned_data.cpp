@@ -60,7 +60,7 @@ ExampleView PartitionedData::client(std::size_t client) const {
 
 ExampleView PartitionedData::client_test(std::size_t client) const {
   const Range& r = range(client);
-  if (!own_test_.empty()) return {split_.test.examples, own_test_[client]};
+  if (!own_test_.empty()) return {common_evaluation().examples, own_test_[client]};
   const auto mine = std::span(indices_).subspan(r.begin + r.training, r.held_out);
   return {split_.train, {mine.begin(), mine.end()}};
 }

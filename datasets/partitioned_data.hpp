@@ -16,8 +16,11 @@ class PartitionedData final : public FederatedData {
   /// `partition` holds positions in split.train_indices. floor(client_test * n) of a client's n examples are
   /// held out for its own evaluation, never all; client_test in [0, 1).
   PartitionedData(SplitExamples split, const Partition& partition, double client_test, std::uint64_t seed);
-  /// Each client is evaluated on its own part of the test set: `own_test[k]` are places in the test store.
+  /// Each client is evaluated on its own part of the test set, or of the validation set after
+  /// evaluate_on_validation(): `own_test[k]` are places in its store.
   PartitionedData(SplitExamples split, const Partition& partition, Partition own_test);
+  /// From now on clients are evaluated on validation data, which tuning may see.
+  void evaluate_on_validation() { on_validation_ = true; }
 
   /// The training store, which may hold validation and test examples too.
   const Examples& store() const { return *split_.train; }
@@ -32,6 +35,9 @@ class PartitionedData final : public FederatedData {
   ExampleView client_test(std::size_t client) const override;
   const ExampleView& validation() const override { return split_.validation; }
   const ExampleView& test() const override { return split_.test; }
+  const ExampleView& common_evaluation() const override {
+    return on_validation_ ? split_.validation : split_.test;
+  }
   std::size_t memory_bytes() const override;
 
  private:
@@ -46,6 +52,7 @@ class PartitionedData final : public FederatedData {
   std::vector<Range> ranges_;
   std::vector<std::uint32_t> indices_;
   Partition own_test_;  // empty: what is held out of the training data
+  bool on_validation_ = false;
 };
 
 }  // namespace fedloom

@@ -67,6 +67,7 @@ Experiment read(const ConfigNode& root) {
   experiment.notes = notes.lines;
   experiment.config.init = take_init(experiment.config.model);
   settle_end(root, experiment.config);
+  experiment.config.data.tuning = experiment.config.evaluate.on == "validation";
   return experiment;
 }
 
@@ -146,6 +147,7 @@ std::string resolved_yaml(const ExperimentConfig& config) {
   ConfigWriter optimizer;
   optimizer.block("optimizer", resolve<OptimizerRegistry>(c.train.optimizer, "optimizer"));
   writer.block("train", train_text + optimizer.text());
+  section(writer, "privacy", c.privacy);
   writer.block("pacer", resolve<PacerRegistry>(c.pacer, "pacer"));
   writer.block("sampler", resolve<SamplerRegistry>(c.sampler, "sampler"));
   section(writer, "stragglers", c.stragglers);
@@ -161,7 +163,7 @@ std::string resolved_yaml(const ExperimentConfig& config) {
 std::uint64_t experiment_fingerprint(const ExperimentConfig& config) {
   ExperimentConfig c = config;
   c.name.clear();
-  if (!c.train.schedule.depends_on_rounds()) c.rounds = 1;
+  if (!c.train.schedule.depends_on_rounds() && !c.privacy.depends_on_rounds()) c.rounds = 1;
   c.duration = {};
   c.evaluate.target_accuracy = 0.0;
   c.evaluate.stop_at_target = true;

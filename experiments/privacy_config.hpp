@@ -42,6 +42,9 @@ struct PrivacyConfig {
   std::string accountant = "rdp";
   std::int64_t participations = 0;
 
+  /// Whether the noise follows from the number of rounds.
+  bool depends_on_rounds() const { return unit != "none" && noise_multiplier == 0.0 && participations == 0; }
+
   template <class Visitor>
   void visit(Visitor& v) {
     v("unit", unit,

@@ -95,6 +95,13 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
     throw user_error(
         "evaluate.on: validation, but data.validation is 0; hold some training data back, e.g. "
         "data.validation: 0.1");
+  if (config.evaluate.on == "validation" && parts.strategy->traits().personal_models &&
+      !config.data.group_test && parts.data->client_test(0).size() > 0)
+    throw user_error(
+        "strategy {} is judged by clients' own models on clients' own test data, which evaluate.on: "
+        "validation must "
+        "not see; use data.group_test, which has a validation part, or leave data.client_test out",
+        config.strategy.name);
   if (config.evaluate.target_accuracy > 0 && config.evaluate.on == "test" && parts.data->test().size() == 0)
     throw user_error(
         "evaluate.target_accuracy: {}, but there are no test examples to reach it on; give a test file or a "

@@ -104,6 +104,31 @@ TEST(Pacs, ClientsOfADomainShareItsTest) {
   EXPECT_FALSE(one->client_test(12).held());
 }
 
+// What tuning decides by is never the test set, client by client either.
+TEST(Pacs, WhileTuningEachIsEvaluatedOnItsOwnValidation) {
+  const Folder folder;
+  const std::string file = folder.write("r.bin", records({2, 0, 1, 3}, 70));
+  for (const char* group_test : {"true", "false"}) {
+    DataConfig config = parse("{source: {name: pacs, file: " + file +
+                              ", test_share: 0.2}, validation: 0.25, group_test: " + group_test + "}");
+    config.tuning = true;
+    const auto data = load_federated_data(config, 1, "", DataHolder::worker(true));
+    const std::set<std::uint32_t> validation(data->validation().indices.begin(),
+                                             data->validation().indices.end());
+    std::set<std::uint32_t> seen;
+    for (std::size_t k = 0; k < 4; ++k) {
+      const ExampleView own = data->client_test(k);
+      if (own.size() > 0) {
+        EXPECT_THAT(groups_of(own), ElementsAre(k));
+      }
+      const ExampleView& view = data->evaluation_view(own);
+      EXPECT_TRUE(view.held());
+      seen.insert(view.indices.begin(), view.indices.end());
+    }
+    EXPECT_EQ(seen, validation);
+  }
+}
+
 TEST(Pacs, TestsByGroupSayWhatDoesNotFit) {
   const Folder folder;
   const std::string file = folder.write("r.bin", records({0, 1, 2, 3}, 10));
@@ -114,7 +139,7 @@ TEST(Pacs, TestsByGroupSayWhatDoesNotFit) {
   };
   EXPECT_THAT(refusal("", ", client_test: 0.1"), HasSubstr("leave one out"));
   EXPECT_THAT(refusal(", test_domains: [photo]", ""),
-              HasSubstr("client 0 gets no test example of its groups"));
+              HasSubstr("client 0 gets no example of its groups to be evaluated on"));
   const std::string table = folder.write("t.csv", "1,0\n2,1\n3,0\n4,1\n");
   const auto csv = [&](const std::string& test) {
     return error_of([&] {

@@ -44,13 +44,15 @@ struct TaskRun {
   /// Seed of what hides the client's data: whom a private step samples, and noise. In a simulation that of
   /// the experiment, on a device one that nobody else knows.
   std::uint64_t secret = 0;
+  bool task_heads = false;  // the last layer's rows are heads of stages (models/task_heads.hpp)
 
   std::span<const float> start;                        // the model as it was sent, full layout
   std::span<float> parameters;                         // the model being trained, full layout
   std::span<float> gradient;                           // scratch, full layout
   std::map<std::string, Payload, std::less<>> shared;  // shared vectors by name, "model" included
-  TensorMap kept;     // this client's slots; changed values are proposed as new
-  TensorMap scratch;  // for the objective, forgotten after the task
+  TensorMap kept;             // this client's slots; changed values are proposed as new
+  TensorMap scratch;          // for the objective, forgotten after the task
+  std::shared_ptr<void> own;  // likewise, of whatever type the objective makes in begin()
 
   std::uint64_t steps = 0;  // optimizer steps taken
   double loss_sum = 0.0;

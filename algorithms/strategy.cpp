@@ -27,6 +27,10 @@ const PhaseSum& WindowSums::phase(std::string_view kind) const {
   return it->second;
 }
 
+bool WindowSums::has(std::string_view kind) const {
+  return std::any_of(phases.begin(), phases.end(), [&](const auto& entry) { return entry.first == kind; });
+}
+
 void Strategy::start(ServerState& /*state*/, const PopulationInfo& /*population*/) const {}
 
 std::optional<Phase> Strategy::next_phase(const ServerState& state, const WindowSums& window,

@@ -23,6 +23,8 @@ struct PopulationInfo {
   std::uint64_t clients = 0;
   std::uint64_t seed = 0;
   double adapter_alpha = 0.0;  // of LoRA factors, whose product counts alpha / rank times
+  std::uint64_t stages = 0;    // of a sequence of them; 0: none
+  bool task_heads = false;     // the last layer's rows are heads of the stages (models/task_heads.hpp)
 };
 
 /// What the server carries from window to window.
@@ -46,7 +48,7 @@ struct Traits {
   /// Every step of a task must be the same rate times the gradient: no momentum, decay or clipping, and no
   /// schedule within a task.
   bool needs_plain_sgd = false;
-  /// A window has more than one phase.
+  /// A window may have more than one phase.
   bool several_phases = false;
   /// It sums slots beside "delta" (control variates), which are relative to the model a client started from.
   bool sums_beside_delta = false;
@@ -73,6 +75,17 @@ struct Phase {
   Recipe recipe;
   std::vector<SlotSpec> slots;
   std::vector<std::string> shared;  // ServerState slots that every task of this phase receives
+  /// It starts from the model that the window's phases before it make: advance() is called with their sums
+  /// first, and at the end of the window once more, with those of this phase and later ones.
+  bool on_new_model = false;
+};
+
+/// Where a window lies in a sequence of stages (datasets/continual.hpp).
+struct StageMoment {
+  std::uint64_t number = 0;  // of the stage, from 1; 0: there is no sequence, or all of it is trained at once
+  std::uint64_t count = 0;   // of stages; 0: no sequence
+  bool first_window = false;  // of this stage
+  bool last_window = false;
 };
 
 /// The sum of one slot over a phase's accepted tasks, with its normaliser.
@@ -104,9 +117,12 @@ struct PhaseSum {
 /// The window so far, phase by phase in the order they ran.
 struct WindowSums {
   WindowId window = 0;
+  StageMoment stage = {};
   std::vector<std::pair<std::string, PhaseSum>> phases;
 
   const PhaseSum& phase(std::string_view kind) const;
+  /// Whether there is a phase of this kind.
+  bool has(std::string_view kind) const;
 };
 
 /// An accepted update on its way into the sum.

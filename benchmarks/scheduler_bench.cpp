@@ -71,7 +71,10 @@ class InstantPort final : public FederationPort {
                                                     : EventKind::client_available;
     clock_.schedule({when, kind, -1, static_cast<std::int64_t>(window)});
   }
-  std::optional<EvaluationResult> evaluate(std::span<const float>, const std::string&) override { return {}; }
+  std::optional<EvaluationResult> evaluate(std::span<const float>, const std::string&,
+                                           std::uint64_t) override {
+    return {};
+  }
   std::vector<ClientEvaluation> evaluate_clients(Version, const std::vector<TaskId>&) override { return {}; }
   void emit(const FederationEvent& event) override {
     const bool counts = std::holds_alternative<TaskStarted>(event) ||

@@ -140,9 +140,12 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   if (task.id.client >= world_->data->clients())
     throw user_error("client {} is asked for, but there are {}", task.id.client, world_->data->clients());
   check_recipe(task.recipe);
+  if (task.recipe.stage > world_->data->stages())
+    throw user_error("stage {} is asked for, but the data has {}", task.recipe.stage, world_->data->stages());
+  const FederatedData& data = world_->data->stage(task.recipe.stage);
   ModelForm& form = forms_.of(task.recipe);
-  data_.open(world_->data->example_count(task.id.client),
-             [this, client = task.id.client] { return world_->data->client(client); });
+  data_.open(data.example_count(task.id.client),
+             [&data, client = task.id.client] { return data.client(client); });
   TaskRun run;
   if (world_->strategy->traits().keeps_client_state)
     run.kept = world_->store->load(task.id.client, task.kept_version);
@@ -166,6 +169,7 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   run.recipe = task.recipe;
   run.seed = world_->seed;
   run.secret = world_->secret.value_or(world_->seed);
+  run.task_heads = !data.spec().heads.empty();
   run.start = start;
   run.parameters = parameters_;
   run.gradient = gradient_;

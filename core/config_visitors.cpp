@@ -215,7 +215,7 @@ std::string render(const ComponentSpec& value) {
   std::string flow = fmt::format("{{name: {}", value.name);
   for (const std::string& key : value.settings.keys()) {
     const ConfigNode child = value.settings.child(key);
-    flow += fmt::format(", {}: {}", key, child.is_scalar() ? render(child.text()) : child.dump());
+    flow += fmt::format(", {}: {}", key, child.is_scalar() ? render(child.text()) : child.flow());
   }
   return flow + "}";
 }

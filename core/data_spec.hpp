@@ -14,6 +14,9 @@ struct DataSpec {
   std::vector<std::int64_t> shape;
   std::int64_t classes = 0;     // labels are 0 .. classes-1
   std::int64_t vocabulary = 0;  // 0: float features; otherwise int32 tokens 0 .. vocabulary-1
+  /// Where the classes are those of several heads, of which an example's label names the one it belongs to:
+  /// how many each has, in order; their sum is `classes`. Empty: one head.
+  std::vector<std::int64_t> heads = {};
 
   /// Number of values of one example.
   std::int64_t width() const {

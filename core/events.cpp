@@ -145,6 +145,24 @@ std::string json(const Evaluated& e) {
       .done();
 }
 
+std::string json(const StagesEvaluated& e) {
+  return JsonLine("stages_evaluated")
+      .field("window", e.window)
+      .field("tick", e.tick)
+      .field("version", e.version)
+      .field("split", e.split)
+      .field("stage", e.stage)
+      .field("ended", e.ended)
+      .field("accuracies", e.accuracies)
+      .field("losses", e.losses)
+      .field("examples", e.examples)
+      .field("mean_accuracy", e.mean_accuracy)
+      .field("forgetting", e.forgetting)
+      .field("forgetting_from_best", e.forgetting_from_best)
+      .field("backward_transfer", e.backward_transfer)
+      .done();
+}
+
 std::string json(const ClientsEvaluated& e) {
   return JsonLine("clients_evaluated")
       .field("window", e.window)

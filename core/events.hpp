@@ -86,6 +86,24 @@ struct Evaluated {
   std::uint64_t examples = 0;
 };
 
+/// Quality on the stages of a sequence seen so far. An Evaluated with their mean follows.
+struct StagesEvaluated {
+  WindowId window = 0;
+  Tick tick = 0;
+  Version version = 0;
+  std::string split;
+  std::uint64_t stage = 0;         // the latest, from 1
+  bool ended = false;              // its last window is closed: `accuracies` is row `stage` of the matrix R
+  std::vector<double> accuracies;  // of stages 1 .. stage
+  std::vector<double> losses;
+  std::vector<std::uint64_t> examples;
+  double mean_accuracy = 0.0;  // ACC, where `ended`
+  /// FGT, mean over earlier stages i of R[i][i] - accuracies[i]; none while there is no earlier stage.
+  double forgetting = kNoNumber;
+  double forgetting_from_best = kNoNumber;  // the same with the largest R[t][i] so far in place of R[i][i]
+  double backward_transfer = kNoNumber;     // BWT, minus `forgetting`
+};
+
 /// Spread of the global (or personal) model over clients' own held-out data.
 struct ClientsEvaluated {
   WindowId window = 0;
@@ -107,7 +125,7 @@ struct RunEnded {
 };
 
 using FederationEvent = std::variant<RunStarted, WindowOpened, TaskStarted, TaskEnded, WindowClosed,
-                                     Evaluated, ClientsEvaluated, RunEnded>;
+                                     Evaluated, StagesEvaluated, ClientsEvaluated, RunEnded>;
 
 // ---- the machine (run.jsonl) ----
 

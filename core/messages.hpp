@@ -63,6 +63,8 @@ struct Recipe {
   /// Slices (names or patterns) that this task leaves as they are although the model trains them.
   std::vector<std::string> frozen = {};
   TaskPrivacy privacy = {};
+  /// Where data comes in stages: the one whose examples this task works on, from 1; 0: all a client has.
+  std::uint64_t stage = 0;
 
   /// Examples that must fit the workspace.
   std::int64_t examples_at_once() const {

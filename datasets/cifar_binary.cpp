@@ -19,29 +19,36 @@ struct Records {
   explicit Records(const KeptRows& keep) : images(keep, kPixels) {}
 };
 
+/// What a record holds.
+struct RecordForm {
+  std::int64_t classes;
+  std::size_t label_bytes;
+};
+
 /// Adds the records of `file` to those of the files before it.
-void read_records(const std::string& file, std::int64_t classes, Records& records) {
+void read_records(const std::string& file, const RecordForm& form, Records& records) {
   ByteSource source = ByteSource::open(file);
-  std::vector<std::uint8_t> record(1 + kPixels);
+  std::vector<std::uint8_t> record(form.label_bytes + kPixels);
   std::size_t count = 0;
   for (; !source.at_end(); ++count) {
     source.read_exactly(std::as_writable_bytes(std::span(record)), "the last CIFAR record");
-    if (record[0] >= classes)
-      throw user_error("{}: label {} of record {} is outside 0..{}", file, record[0], count, classes - 1);
-    records.labels.push_back(record[0]);
-    records.images.take(std::span(record).subspan(1));
+    const std::uint8_t label = record[form.label_bytes - 1];
+    if (label >= form.classes)
+      throw user_error("{}: label {} of record {} is outside 0..{}", file, label, count, form.classes - 1);
+    records.labels.push_back(label);
+    records.images.take(std::span(record).subspan(form.label_bytes));
   }
   if (count == 0) throw user_error("{}: holds no CIFAR records", file);
 }
 
 /// All or no images: the files side by side, since xz unpacks slower than a disk reads.
-void read_side_by_side(const std::vector<std::string>& files, std::int64_t classes, const KeptRows& keep,
+void read_side_by_side(const std::vector<std::string>& files, const RecordForm& form, const KeptRows& keep,
                        KeptPixels& images, std::vector<std::uint8_t>& labels) {
   std::vector<std::future<Records>> parts;
   for (const std::string& file : files)
     parts.push_back(std::async(std::launch::async, [&] {
       Records records(keep);
-      read_records(file, classes, records);
+      read_records(file, form, records);
       return records;
     }));
   std::vector<Records> read;
@@ -56,10 +63,10 @@ void read_side_by_side(const std::vector<std::string>& files, std::int64_t class
 }
 
 /// Some images: the files one after another, since the number of a record follows from the files before it.
-void read_in_order(const std::vector<std::string>& files, std::int64_t classes, const KeptRows& keep,
+void read_in_order(const std::vector<std::string>& files, const RecordForm& form, const KeptRows& keep,
                    KeptPixels& images, std::vector<std::uint8_t>& labels) {
   Records records(keep);
-  for (const std::string& file : files) read_records(file, classes, records);
+  for (const std::string& file : files) read_records(file, form, records);
   images.count = records.labels.size();
   images.pixels = records.images.release();
   labels = std::move(records.labels);
@@ -70,12 +77,12 @@ void read_in_order(const std::vector<std::string>& files, std::int64_t classes, 
 std::shared_ptr<const ImageExamples> load_cifar_binary(const std::vector<std::string>& files,
                                                        std::int64_t classes,
                                                        const Normalisation& normalisation,
-                                                       const KeptRows& keep) {
+                                                       const KeptRows& keep, std::size_t label_bytes) {
   if (files.empty()) throw user_error("no CIFAR files are named; give at least one");
   KeptPixels images{0, keep, {}};
   std::vector<std::uint8_t> labels;
   const auto read = keep.listed().empty() ? read_side_by_side : read_in_order;
-  read(files, classes, keep, images, labels);
+  read(files, {classes, label_bytes}, keep, images, labels);
   return std::make_shared<ImageExamples>(DataSpec{{3, 32, 32}, classes, 0}, std::move(images),
                                          std::move(labels), std::vector<std::uint8_t>{}, normalisation,
                                          files.front());

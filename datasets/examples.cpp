@@ -16,4 +16,9 @@ bool ExampleView::held() const {
   return std::all_of(indices.begin(), indices.end(), [&](std::uint32_t i) { return examples->holds(i); });
 }
 
+const FederatedData& FederatedData::stage(std::size_t number) const {
+  FEDLOOM_CHECK(number == 0, "stage {} of data that comes all at once", number);
+  return *this;
+}
+
 }  // namespace fedloom

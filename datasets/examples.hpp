@@ -77,6 +77,11 @@ class FederatedData {
     return own.size() > 0 ? own : common_evaluation();
   }
   virtual std::size_t memory_bytes() const = 0;
+  /// The number of stages, where the data comes as a sequence of them (datasets/continual.hpp); 0 where not.
+  virtual std::size_t stages() const { return 0; }
+  /// The federation as it is in stage 1 .. stages(): the same clients, some perhaps without data. 0: all of
+  /// it.
+  virtual const FederatedData& stage(std::size_t number) const;
 };
 
 }  // namespace fedloom

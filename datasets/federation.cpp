@@ -1,22 +1,13 @@
 // Wiring of source, split and partitioner by their names.
 #include "datasets/federation.hpp"
 
-#include <limits>
-
 #include "core/error.hpp"
-#include "datasets/data_source.hpp"
-#include "datasets/group_test.hpp"
-#include "datasets/partitioned_data.hpp"
 #include "datasets/partitioner.hpp"
-#include "datasets/split.hpp"
+#include "datasets/spread.hpp"
 
 namespace fedloom {
 
 namespace {
-
-std::unique_ptr<DataSource> make_source(const ComponentSpec& spec) {
-  return DatasetRegistry::instance().find(spec.name, "data set", spec.where).make(spec.settings);
-}
 
 /// One client's own examples, under its index in the federation; the others have nothing here.
 class LocalData final : public FederatedData {
@@ -46,73 +37,6 @@ class LocalData final : public FederatedData {
   ExampleView none_;
   ExampleView test_;
 };
-
-struct LabelsAndGroups {
-  std::vector<std::int32_t> labels;
-  std::vector<std::uint32_t> groups;  // empty unless every example has one
-};
-
-LabelsAndGroups labels_and_groups(const SplitExamples& split) {
-  LabelsAndGroups all;
-  for (const std::uint32_t i : split.train_indices) {
-    all.labels.push_back(split.train->label(i));
-    if (const auto group = split.train->group(i)) all.groups.push_back(*group);
-  }
-  if (all.groups.size() != all.labels.size()) all.groups.clear();
-  return all;
-}
-
-Partition spread(const DataConfig& config, const SplitExamples& split, std::uint64_t seed) {
-  const LabelsAndGroups all = labels_and_groups(split);
-  ComponentSpec spec = config.partition;
-  if (spec.name == "auto") spec.name = all.groups.empty() ? "iid" : "natural";
-  const auto partitioner =
-      PartitionerRegistry::instance().find(spec.name, "partitioner", spec.where).make(spec.settings);
-  PartitionInput input;
-  input.labels = all.labels;
-  input.classes = split.train->spec().classes;
-  input.groups = all.groups;
-  input.examples = split.train_indices;
-  input.store_size = split.train->size();
-  input.clients = config.clients ? *config.clients : partitioner->default_clients(input);
-  Random random = split_random(seed, SplitTask::partition);
-  return partitioner->split(input, random);
-}
-
-std::shared_ptr<PartitionedData> partitioned(const DataConfig& config, std::uint64_t seed,
-                                             SplitExamples split) {
-  if (split.train->size() > std::numeric_limits<std::uint32_t>::max())
-    throw user_error("data.source: {} examples are more than the {} that can be numbered",
-                     split.train->size(), std::numeric_limits<std::uint32_t>::max());
-  limit_examples(split, config.train_limit, config.test_limit, seed);
-  carve_validation(split, config.validation, seed);
-  const Partition partition = spread(config, split, seed);
-  std::shared_ptr<PartitionedData> data;
-  if (config.group_test) {
-    Partition own = deal_by_group(split, config.tuning ? split.validation : split.test, partition, seed);
-    data = std::make_shared<PartitionedData>(std::move(split), partition, std::move(own));
-  } else {
-    data = std::make_shared<PartitionedData>(std::move(split), partition, config.client_test, seed);
-  }
-  if (config.tuning) data->evaluate_on_validation();
-  return data;
-}
-
-bool needs_are_held(const DataHolder& holder, const FederatedData& data) {
-  bool held = true;
-  holder.each_need(data, [&](const ExampleView& part) { held = held && part.held(); });
-  return held;
-}
-
-KeptFeatures needed_rows(const DataHolder& holder, const PartitionedData& data) {
-  std::vector<std::uint32_t> train;
-  std::vector<std::uint32_t> test;
-  holder.each_need(data, [&](const ExampleView& part) {
-    auto& rows = part.examples.get() == &data.store() ? train : test;
-    rows.insert(rows.end(), part.indices.begin(), part.indices.end());
-  });
-  return {KeptRows::of(std::move(train)), KeptRows::of(std::move(test))};
-}
 
 template <class RegistryType>
 std::string resolved_component(const ComponentSpec& spec, const RegistryType& registry, const char* kind) {
@@ -166,9 +90,15 @@ std::shared_ptr<const FederatedData> load_federated_data(const DataConfig& confi
         "leave one out");
   // Labels are enough to partition, and only then is it known for sure whose features are needed.
   const KeptFeatures guess = holder.guess(config.validation > 0, config.client_test > 0);
-  auto data = partitioned(config, seed, source->load(data_dir, guess));
-  if (!needs_are_held(holder, *data))
-    data->exchange_stores(source->load(data_dir, needed_rows(holder, *data)));
+  SplitExamples split = source->load(data_dir, guess);
+  hold_back(split, config, seed);
+  const auto data = spread_over_clients(config, seed, std::move(split));
+  if (needs_are_held(holder, *data)) return data;
+  std::vector<std::uint32_t> train;
+  std::vector<std::uint32_t> test;
+  add_needed_rows(holder, *data, train, test);
+  data->exchange_stores(
+      source->load(data_dir, {KeptRows::of(std::move(train)), KeptRows::of(std::move(test))}));
   return data;
 }
 

@@ -6,55 +6,18 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "datasets/joined_examples.hpp"
 
 namespace fedloom {
 
 namespace {
 
-class ConcatenatedExamples final : public Examples {
- public:
-  explicit ConcatenatedExamples(std::vector<ExampleView> parts) : parts_(std::move(parts)) {
-    for (std::uint32_t part = 0; part < parts_.size(); ++part)
-      for (const std::uint32_t index : parts_[part].indices) places_.emplace_back(part, index);
-  }
-
-  const DataSpec& spec() const override { return parts_.front().examples->spec(); }
-  std::size_t size() const override { return places_.size(); }
-  std::int32_t label(std::size_t i) const override {
-    return parts_[places_[i].first].examples->label(places_[i].second);
-  }
-  void gather(std::span<const std::uint32_t> indices, float* features, std::int32_t* labels) const override {
-    const auto width = static_cast<std::size_t>(spec().width());
-    for (std::size_t i = 0; i < indices.size(); ++i) {
-      const auto& [part, index] = places_[indices[i]];
-      parts_[part].examples->gather({&index, 1}, features + i * width, labels + i);
-    }
-  }
-  void gather_tokens(std::span<const std::uint32_t> indices, std::int32_t* tokens, std::uint8_t* mask,
-                     std::int32_t* labels) const override {
-    const auto width = static_cast<std::size_t>(spec().width());
-    for (std::size_t i = 0; i < indices.size(); ++i) {
-      const auto& [part, index] = places_[indices[i]];
-      parts_[part].examples->gather_tokens({&index, 1}, tokens + i * width, mask + i * width, labels + i);
-    }
-  }
-  bool holds(std::size_t i) const override {
-    return parts_[places_[i].first].examples->holds(places_[i].second);
-  }
-  std::size_t memory_bytes() const override {
-    std::size_t bytes = places_.size() * sizeof(places_[0]);
-    for (const ExampleView& part : parts_) bytes += part.examples->memory_bytes();
-    return bytes;
-  }
-
- private:
-  std::vector<ExampleView> parts_;
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> places_;
-};
-
 class PooledData final : public FederatedData {
  public:
   explicit PooledData(std::shared_ptr<const FederatedData> data) : data_(std::move(data)) {
+    for (std::size_t stage = 1; stage <= data_->stages(); ++stage)
+      stages_.push_back(
+          std::make_shared<PooledData>(std::shared_ptr<const FederatedData>(data_, &data_->stage(stage))));
     std::vector<ExampleView> parts;
     for (std::size_t client = 0; client < data_->clients(); ++client) parts.push_back(data_->client(client));
     const bool one_store = std::all_of(parts.begin(), parts.end(), [&](const ExampleView& part) {
@@ -66,8 +29,13 @@ class PooledData final : public FederatedData {
         all_.indices.insert(all_.indices.end(), part.indices.begin(), part.indices.end());
       return;
     }
-    all_.examples = std::make_shared<ConcatenatedExamples>(std::move(parts));
-    for (std::uint32_t i = 0; i < all_.examples->size(); ++i) all_.indices.push_back(i);
+    std::vector<std::shared_ptr<const Examples>> stores;
+    for (const ExampleView& part : parts) stores.push_back(part.examples);
+    const auto joined = std::make_shared<JoinedExamples>(std::move(stores));
+    for (std::size_t client = 0; client < parts.size(); ++client)
+      for (const std::uint32_t index : parts[client].indices)
+        all_.indices.push_back(joined->offset(client) + index);
+    all_.examples = joined;
   }
 
   const DataSpec& spec() const override { return data_->spec(); }
@@ -81,9 +49,16 @@ class PooledData final : public FederatedData {
   const ExampleView& validation() const override { return data_->validation(); }
   const ExampleView& test() const override { return data_->test(); }
   std::size_t memory_bytes() const override { return all_.examples->memory_bytes(); }
+  std::size_t stages() const override { return stages_.size(); }
+  const FederatedData& stage(std::size_t number) const override {
+    FEDLOOM_CHECK(number <= stages_.size(), "stage {} of {}", number, stages_.size());
+    if (number == 0) return *this;
+    return *stages_[number - 1];
+  }
 
  private:
   std::shared_ptr<const FederatedData> data_;
+  std::vector<std::shared_ptr<const PooledData>> stages_;
   ExampleView all_;
 };
 

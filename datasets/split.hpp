@@ -19,7 +19,9 @@ enum class SplitTask : std::uint32_t {
   client_test = 2,
   limit = 3,
   test = 4,
-  group_test = 5
+  group_test = 5,
+  visible = 6,     // which clients see a stage
+  permutation = 7  // of features, or of the order of classes
 };
 
 Random split_random(std::uint64_t seed, SplitTask task, std::uint64_t client = 0);

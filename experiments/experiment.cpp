@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 
 #include "algorithms/algorithm.hpp"
 #include "algorithms/sampler.hpp"
@@ -59,6 +60,19 @@ void settle_end(const ConfigNode& root, ExperimentConfig& config) {
         root.child("train").child("schedule").where());
 }
 
+// A sequence is as long as its stages, and no longer; it may be broken off earlier.
+void settle_stages(const ConfigNode& root, ExperimentConfig& config) {
+  if (!config.continual) return;
+  const std::vector<std::uint64_t> stages = rounds_of_stages(*config.continual);
+  const std::uint64_t total = std::accumulate(stages.begin(), stages.end(), std::uint64_t{0});
+  const auto said = [&](const char* key) { return root.child(key).present(); };
+  if (!said("rounds") && !said("comm_round") && !said("num_rounds")) config.rounds = total;
+  if (config.rounds == 0 || config.rounds > total)
+    throw user_error(
+        "{}: {} rounds, and the stages of `continual` have {} together; leave rounds out, or give fewer",
+        root.child("rounds").where(), config.rounds, total);
+}
+
 Experiment read(const ConfigNode& root) {
   Experiment experiment;
   ConfigNotes notes;
@@ -68,6 +82,7 @@ Experiment read(const ConfigNode& root) {
   experiment.config.init = take_init(experiment.config.model);
   settle_end(root, experiment.config);
   experiment.config.data.tuning = experiment.config.evaluate.on == "validation";
+  settle_stages(root, experiment.config);
   return experiment;
 }
 
@@ -138,6 +153,7 @@ std::string resolved_yaml(const ExperimentConfig& config) {
   section(writer, "duration", c.duration);
   section(writer, "clock", c.clock);
   writer.block("data", resolved_yaml(c.data));
+  if (c.continual) writer.block("continual", resolved_yaml(*c.continual));
   writer.block("model", resolved_model(c));
   section(writer, "adapter", c.adapter);
   writer.block("strategy", resolve<AlgorithmRegistry>(c.strategy, "strategy"));

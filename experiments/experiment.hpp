@@ -9,6 +9,7 @@
 
 #include "core/config.hpp"
 #include "core/messages.hpp"
+#include "datasets/continual.hpp"
 #include "datasets/federation.hpp"
 #include "experiments/adapter_config.hpp"
 #include "experiments/devices_config.hpp"
@@ -150,6 +151,7 @@ struct ExperimentConfig {
   Duration duration;
   std::string clock = "virtual";
   DataConfig data;
+  std::optional<ContinualConfig> continual;
   ComponentSpec model{"softmax"};
   AdapterConfig adapter;
   std::optional<InitConfig> init;  // of the model, taken out of its settings
@@ -183,6 +185,7 @@ struct ExperimentConfig {
       "long as they take, or as `devices` say, and the server waits",
       one_of({"virtual", "real"}));
     v("data", data, "the data and how it is spread over clients");
+    v("continual", continual, "make a sequence of stages of the data; left out: all of it at once");
     v("model", model, "a name from `fedloom list models`, or a map with its settings");
     v("adapter", adapter, "train an adapter or a part of the model instead of all of it");
     v("strategy", strategy, "a name from `fedloom list strategies`, or a map with its settings");

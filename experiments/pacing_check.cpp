@@ -16,6 +16,11 @@ void check_pacing(const ExperimentConfig& config) {
                      config.pacer.where.empty() ? "" : config.pacer.where + ": ", config.strategy.name,
                      config.pacer.name, why);
   };
+  if (config.continual)
+    refuse(
+        "a sequence of stages goes by rounds, and tasks that overlap would be of more than one stage; use "
+        "pacer "
+        "sync");
   const Traits traits = AlgorithmRegistry::instance()
                             .find(config.strategy.name, "strategy")
                             .make(config.strategy.settings)

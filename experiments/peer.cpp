@@ -97,10 +97,12 @@ int run_client(const ClientOptions& options) {
   const DeployConfig& deploy = experiment.config.deploy;
   // The examples are ours to choose; whether clients are evaluated is the server's.
   const auto load_partition = [&](const ExperimentConfig& config) {
-    return load_federated_data(experiment.config.data, experiment.config.seed, options.data_dir,
-                               client_holder(config, options.client));
+    return load_data(experiment.config, options.data_dir, client_holder(config, options.client));
   };
   std::shared_ptr<const FederatedData> data;
+  if (!options.own_data.empty() && experiment.config.continual)
+    throw user_error(
+        "--own-data: files of one's own come all at once, and the experiment has stages (continual)");
   if (!options.own_data.empty())
     data = load_local_data(experiment.config.data, options.own_data, options.client);
 

@@ -29,6 +29,11 @@ bool weighs_by_examples(const Pacer& pacer) {
 }
 
 void check_unit_example(const ExperimentConfig& config) {
+  if (config.continual)
+    throw user_error(
+        "privacy.unit: example is accounted for clients whose data is the same in every round, and "
+        "`continual` has "
+        "other data in every stage");
   if (config.privacy.noise != "server")
     throw user_error(
         "privacy.noise: client is for unit: client; with unit: example the noise is in every step on the "

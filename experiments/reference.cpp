@@ -7,6 +7,7 @@
 #include "algorithms/sampler.hpp"
 #include "datasets/data_source.hpp"
 #include "datasets/partitioner.hpp"
+#include "datasets/stage_rule.hpp"
 #include "experiments/experiment.hpp"
 #include "models/layers/written_layer.hpp"
 #include "models/model.hpp"
@@ -143,6 +144,7 @@ std::string configuration_markdown() {
   text += components<LayerRegistry>("Layers", "model.layers");
   text += components<DatasetRegistry>("Data sets", "data.source");
   text += components<PartitionerRegistry>("Partitioners", "data.partition");
+  text += components<StageRuleRegistry>("Stages", "continual.stages");
   text += components<OptimizerRegistry>("Local optimizers", "train.optimizer");
   text += components<PacerRegistry>("Pacers", "pacer");
   text += components<SamplerRegistry>("Samplers", "sampler");
@@ -159,6 +161,7 @@ std::string configuration_schema() {
       {"model", component_schema<ModelRegistry>()},
       {"data.source", component_schema<DatasetRegistry>()},
       {"data.partition", component_schema<PartitionerRegistry>()},
+      {"continual.stages", component_schema<StageRuleRegistry>()},
       {"train.optimizer", component_schema<OptimizerRegistry>()},
       {"pacer", component_schema<PacerRegistry>()},
       {"sampler", component_schema<SamplerRegistry>()},

@@ -253,9 +253,12 @@ DriverParts Session::driver_parts() {
     parts.devices = make_devices(*config_.devices, parts.clients, config_.seed, ticks_per_second());
   parts.channel = channel_.get();
   parts.executor = &executor_;
-  parts.evaluate = [this](std::span<const float> model, const std::string& split) {
-    return evaluator_->evaluate(model,
-                                split == "validation" ? parts_.data->validation() : parts_.data->test());
+  parts.stage_examples = [data = parts_.data](ClientId client, std::uint64_t stage) {
+    return std::uint64_t{data->stage(stage).example_count(client)};
+  };
+  parts.evaluate = [this](std::span<const float> model, const std::string& split, std::uint64_t stage) {
+    const FederatedData& data = parts_.data->stage(stage);
+    return evaluator_->evaluate(model, split == "validation" ? data.validation() : data.test());
   };
   parts.sinks = {files_.get(), summary_.get(), progress_.get()};
   parts.sinks.insert(parts.sinks.end(), options_.sinks.begin(), options_.sinks.end());

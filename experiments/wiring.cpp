@@ -8,6 +8,7 @@
 #include "experiments/pacing_check.hpp"
 #include "experiments/privacy_config.hpp"
 #include "models/data_parallel.hpp"
+#include "models/task_heads.hpp"
 
 namespace fedloom {
 
@@ -71,9 +72,16 @@ DataHolder client_holder(const ExperimentConfig& config, std::size_t client) {
   return DataHolder::client(client, config.evaluate.clients > 0);
 }
 
+std::shared_ptr<const FederatedData> load_data(const ExperimentConfig& config, const std::string& data_dir,
+                                               const DataHolder& holder) {
+  if (config.continual)
+    return load_continual_data(config.data, *config.continual, config.seed, data_dir, holder);
+  return load_federated_data(config.data, config.seed, data_dir, holder);
+}
+
 Components build_components(const ExperimentConfig& config, const std::string& data_dir,
                             double ticks_per_second, const DataHolder& holder) {
-  std::shared_ptr<const FederatedData> data = load_federated_data(config.data, config.seed, data_dir, holder);
+  std::shared_ptr<const FederatedData> data = load_data(config, data_dir, holder);
   if (make_algorithm(config).strategy->traits().pools_data) data = pool_clients(std::move(data));
   return build_components(config, std::move(data), ticks_per_second);
 }
@@ -127,9 +135,11 @@ std::shared_ptr<const Model> make_model(const ExperimentConfig& config, const Da
     how.rank = variant.rank;
     how.alpha = variant.alpha;
   }
-  return ModelRegistry::instance()
-      .find(config.model.name, "model")
-      .make(config.model.settings, {data, std::move(how)});
+  std::unique_ptr<Model> model = ModelRegistry::instance()
+                                     .find(config.model.name, "model")
+                                     .make(config.model.settings, {data, std::move(how)});
+  if (data.heads.empty()) return model;
+  return task_heads(std::move(model), data.heads);
 }
 
 std::shared_ptr<LocalWorld> make_world(const ExperimentConfig& config, const Components& components,
@@ -201,6 +211,11 @@ CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Compo
   c.stragglers = {config.stragglers.fraction, config.stragglers.policy == "keep"};
   c.hold_updates =
       hold && components.strategy->traits().exchanges && !components.strategy->traits().keeps_updates;
+  if (config.continual) {
+    c.stages = stage_count(*config.continual);
+    if (!config.continual->joint) c.stage_windows = rounds_of_stages(*config.continual);
+    c.task_heads = config.continual->heads == "per_stage";
+  }
   c.evaluate_every = config.evaluate.every;
   c.evaluate_on = config.evaluate.on;
   c.evaluate_clients = config.evaluate.clients;

@@ -36,6 +36,10 @@ DataHolder client_holder(const ExperimentConfig& config, std::size_t client);
 /// 1e9 where ticks are time: in real time and with device profiles; 1 where they only count rounds.
 double ticks_per_second(const ExperimentConfig& config, bool deployed);
 
+/// The data that the experiment describes, in stages where it says so.
+std::shared_ptr<const FederatedData> load_data(const ExperimentConfig& config, const std::string& data_dir,
+                                               const DataHolder& holder = DataHolder::everyone());
+
 Components build_components(const ExperimentConfig& config, const std::string& data_dir,
                             double ticks_per_second, const DataHolder& holder = DataHolder::everyone());
 /// The same around data that is already there, e.g. a deployed client's own files.

@@ -16,7 +16,7 @@ namespace fedloom {
 
 namespace {
 
-constexpr std::string_view kMagic = "FLCKPT05";
+constexpr std::string_view kMagic = "FLCKPT06";
 constexpr std::string_view kModel = "model";
 constexpr std::string_view kSlotPrefix = "slot/";
 constexpr std::string_view kVersionPrefix = "version/";  // version/VERSION/NAME
@@ -120,7 +120,7 @@ void fields(Archive& archive, State& checkpoint, Flight& flight, std::uint64_t& 
   auto& state = checkpoint.state;
   archive(state.windows, state.now, state.ended, state.totals, state.records, state.superseded,
           state.server.version, state.server.scalars, state.next_evaluation, state.patch_bytes, state.epsilon,
-          flight.tasks, flight.versions);
+          state.stage_accuracies, flight.tasks, flight.versions);
 }
 
 }  // namespace
@@ -142,6 +142,7 @@ std::string checkpoint_to_bytes(const Checkpoint& checkpoint) {
   copy.state.server.scalars = state.server.scalars;
   copy.state.next_evaluation = state.next_evaluation;
   copy.state.patch_bytes = state.patch_bytes;
+  copy.state.stage_accuracies = state.stage_accuracies;
   std::vector<TensorView> tensors = {{std::string(kModel),
                                       {static_cast<std::int64_t>(state.server.model.layout().size())},
                                       state.server.model.values()}};

@@ -36,7 +36,7 @@ Coordinator::Coordinator(CoordinatorConfig config, const Strategy& strategy, con
         [this](ClientId client, std::int64_t steps) { return ordinary_work(client, steps); });
   else
     facts_ = std::make_unique<ObservedFacts>(population_, state_.records, [this](ClientId client) {
-      return config_.recipe.steps_for(population_.examples(client));
+      return config_.recipe.steps_for(examples_of(client));
     });
   if (config_.privacy)
     budget_ = std::make_unique<PrivacyBudget>(
@@ -55,7 +55,8 @@ void Coordinator::begin(Tick now) {
 }
 
 void Coordinator::start_anew(Tick now) {
-  strategy_.start(state_.server, {population_.clients, config_.seed, config_.adapter_alpha});
+  strategy_.start(state_.server, {population_.clients, config_.seed, config_.adapter_alpha, config_.stages,
+                                  config_.task_heads});
   port_.emit(RunStarted{config_.experiment, config_.strategy_name, config_.pacer_name, config_.model_name,
                         config_.data_name, config_.seed, population_.clients,
                         state_.server.model.layout().size(), state_.server.model.layout().fingerprint(),
@@ -72,7 +73,7 @@ void Coordinator::take_up(Tick now) {
   for (const auto& [version, live] : state_.versions)
     for (const Payload& payload : live.shared) port_.publish({version, 0, payload});
   if (!state_.versions.contains(state_.server.version)) publish_model();
-  finish_if_done(now, config_.evaluate_every > 0 && state_.windows % config_.evaluate_every == 0);
+  finish_if_done(now, due_at(state_.windows));
   if (ended_) return;
   for (const auto& [id, live] : state_.live) port_.start(live);
 }
@@ -137,6 +138,7 @@ void Coordinator::open(Tick now) {
   opening_ = true;
   sums_ = {};
   sums_.window = open_window();
+  sums_.stage = stage_of(open_window());
   closed_ = {};
   loss_sum_ = 0.0;
   loss_count_ = 0;
@@ -156,9 +158,12 @@ bool Coordinator::make_phase(Tick now) {
       scheduled_rate(config_.schedule, base.learning_rate, static_cast<std::int64_t>(state_.windows),
                      static_cast<std::int64_t>(config_.windows)) *
       std::pow(config_.lr_decay, static_cast<double>(state_.windows));
+  base.stage = sums_.stage.number;
   phase_ = strategy_.next_phase(state_.server, sums_, base);
   if (!phase_) return false;
-  if (pacer_.overlaps() && !sums_.phases.empty())
+  const bool first = sums_.phases.empty();
+  if (phase_->on_new_model) advance();
+  if (pacer_.overlaps() && !first)
     throw user_error(
         "strategy {} works in several phases, and pacer {} lets tasks overlap; use a pacer of rounds: sync",
         config_.strategy_name, config_.pacer_name);
@@ -176,7 +181,7 @@ bool Coordinator::make_phase(Tick now) {
   Update update;
   for (const SlotSpec& slot : phase_->slots) update.reports.push_back({slot.name, slot.size});
   update_bytes_ = deployed_size(update);
-  if (sums_.phases.empty()) ask_for_look(now);
+  if (first) ask_for_look(now);
   return true;
 }
 
@@ -282,11 +287,12 @@ void Coordinator::close_phase(Tick now) {
   phase_.reset();
 }
 
-void Coordinator::close_window(Tick now) {
+// The next model, of the phases that are in.
+void Coordinator::advance() {
   const bool brought_something = std::any_of(sums_.phases.begin(), sums_.phases.end(),
                                              [](const auto& phase) { return phase.second.accepted > 0; });
   if (brought_something || hides_clients()) {  // noise is a step even without anybody
-    closed_.metrics = strategy_.advance(state_.server, sums_);
+    for (const auto& [name, value] : strategy_.advance(state_.server, sums_)) closed_.metrics[name] = value;
     PatchParts patch;
     if (strategy_.traits().patches_model) {
       patch = strategy_.patch(state_.server);
@@ -301,6 +307,11 @@ void Coordinator::close_window(Tick now) {
     ++state_.server.version;
     publish_model(patch);
   }
+  sums_.phases.clear();
+}
+
+void Coordinator::close_window(Tick now) {
+  advance();
   // A learning rate that is far too large makes every update a bad one; going on would waste the time.
   fruitless_ = closed_.accepted == 0 && closed_.rejected > 0 ? fruitless_ + 1 : 0;
   if (fruitless_ >= kHopelessWindows)
@@ -318,9 +329,8 @@ void Coordinator::close_window(Tick now) {
   if (budget_) note_privacy();
   state_.now = now;
   port_.emit(closed_);
-  sums_ = {};
 
-  const bool due = config_.evaluate_every > 0 && state_.windows % config_.evaluate_every == 0;
+  const bool due = due_at(state_.windows);
   if (due) evaluate(now);
   // Before the end is looked at: a checkpoint of this boundary serves a run of more rounds as well.
   port_.boundary(state_, std::exchange(superseded_, {}));

@@ -53,6 +53,10 @@ struct CoordinatorConfig {
   bool hold_updates = false;         // workers keep updates and fold them
   std::uint64_t evaluate_every = 1;  // windows; 0: only at the end
   Tick evaluate_interval = 0;        // > 0: at all its multiples as well
+  std::uint64_t stages = 0;          // where data comes in stages, their number
+  /// Windows of each stage, one after the other; empty: all are trained at once, in every window.
+  std::vector<std::uint64_t> stage_windows;
+  bool task_heads = false;  // every stage has outputs of its own
   std::string evaluate_on = "test";
   std::uint64_t evaluate_clients = 0;  // number of clients evaluated on their own data; 0 = none
   double target_accuracy = 0.0;        // 0: none
@@ -108,6 +112,7 @@ class Coordinator {
   void rebase(PhaseSum& sum) const;
   void close_phase(Tick now);
   void close_window(Tick now);
+  void advance();
   bool reached_target() const;
   void finish_if_done(Tick now, bool evaluated);
   void finish(Tick now, const std::string& reason);
@@ -126,6 +131,7 @@ class Coordinator {
   bool eligible(ClientId client, Tick now) const;
   void start_task(Tick now, ClientId client);
   Recipe recipe_for(TaskId task, bool& straggler) const;
+  std::uint64_t examples_of(ClientId client) const;
   Work work_of(TaskId task, const Recipe& recipe, std::uint64_t examples, std::uint64_t bytes_down) const;
   std::uint64_t bytes_up_of(const Task& task) const;
   Work ordinary_work(ClientId client, std::int64_t steps) const;
@@ -149,6 +155,11 @@ class Coordinator {
   bool hides_clients() const { return budget_ && budget_->settings().central(); }
   void hide_clients(PhaseSum& sum);
   void note_privacy();
+  // coordinator_stages.cpp
+  StageMoment stage_of(WindowId window) const;
+  bool due_at(WindowId windows) const;
+  void evaluate_stages(Tick now);
+  void note_forgetting(StagesEvaluated& event) const;
 
   // coordinator_evaluation.cpp
   void evaluate(Tick now);

@@ -13,9 +13,10 @@ void Coordinator::evaluate(Tick now) {
     evaluate_clients(now);
     return;
   }
+  if (config_.stages > 0) return evaluate_stages(now);
   // By time, one model may be asked about more than once.
   if (quality_.first != state_.server.version || !quality_.second)
-    quality_ = {state_.server.version, port_.evaluate(state_.server.model.values(), config_.evaluate_on)};
+    quality_ = {state_.server.version, port_.evaluate(state_.server.model.values(), config_.evaluate_on, 0)};
   if (quality_.second) note_evaluation(now, *quality_.second);
   if (config_.evaluate_clients > 0) evaluate_clients(now);
 }

@@ -26,12 +26,19 @@ void Coordinator::ask_for_starts(Tick now) {
 
 bool Coordinator::eligible(ClientId client, Tick now) const {
   if (population_.available && !population_.available(client, now)) return false;
+  if (sums_.stage.number > 0 && examples_of(client) == 0) return false;
   const auto is_of_client = [client](const auto& tasks) {
     const auto task = tasks.lower_bound({client, 0});
     return task != tasks.end() && task->first.client == client;
   };
   return !cohort_.contains(client) && !is_of_client(state_.live) &&
          !(pacer_.waits() && is_of_client(accepted_)) && affords(client);
+}
+
+// In the stage of the open window, where there are stages.
+std::uint64_t Coordinator::examples_of(ClientId client) const {
+  return sums_.stage.number > 0 ? population_.stage_examples(client, sums_.stage.number)
+                                : population_.examples(client);
 }
 
 void Coordinator::start_tasks(Tick now) {
@@ -42,8 +49,9 @@ void Coordinator::start_tasks(Tick now) {
   } else if (const std::uint64_t count = pacer_.start(view()); count > 0 && !drawn_) {
     Candidates candidates;
     candidates.population = population_.clients;
-    candidates.examples = population_.examples;
-    if (population_.available || !state_.live.empty() || !cohort_.empty() || !accepted_.empty() || budget_)
+    candidates.examples = [this](ClientId client) { return examples_of(client); };
+    if (sums_.stage.number > 0 || population_.available || !state_.live.empty() || !cohort_.empty() ||
+        !accepted_.empty() || budget_)
       candidates.eligible = [this, now](ClientId client) { return eligible(client, now); };
     // Keyed by window and by how many have started, so that a phase that tops up draws afresh.
     Random random(hides_clients() ? secret() : config_.seed, Stream::sampling, open_window(),
@@ -88,7 +96,7 @@ void Coordinator::start_task(Tick now, ClientId client) {
   if (const std::int64_t steps = pacer_.steps(client, task.recipe, *facts_); steps > 0)
     task.recipe.steps = steps;
   live.started = now;
-  live.examples = population_.examples(client);
+  live.examples = examples_of(client);
   strategy_.prepare(state_.server, task);
   if (budget_) protect(live);
   const bool own_model = task.extra("model") != nullptr;
@@ -163,7 +171,7 @@ std::uint64_t Coordinator::bytes_up_of(const Task& task) const {
 Work Coordinator::ordinary_work(ClientId client, std::int64_t steps) const {
   Recipe recipe = config_.recipe;
   if (steps > 0) recipe.steps = steps;
-  return work_of({client, 0}, recipe, population_.examples(client), task_bytes_);
+  return work_of({client, 0}, recipe, examples_of(client), task_bytes_);
 }
 
 Reason Coordinator::judge(const Update& update, const LiveTask& live) const {

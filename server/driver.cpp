@@ -30,7 +30,7 @@ Driver::Driver(DriverParts parts)
 }
 
 Population Driver::make_population() {
-  Population population{parts_.clients, parts_.examples, {}, {}, nullptr};
+  Population population{parts_.clients, parts_.examples, {}, {}, nullptr, parts_.stage_examples};
   if (parts_.fleet.deployed) {
     population.available = [this](ClientId client, Tick) { return fleet_.available(client); };
     population.examples = [this](ClientId client) { return fleet_.examples(client); };

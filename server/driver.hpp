@@ -33,6 +33,8 @@ struct DriverParts {
   const Sampler* sampler = nullptr;
   /// Example counts of clients by index; deployed clients report their own.
   std::function<std::uint64_t(ClientId)> examples;
+  /// Those of one stage, where data comes in stages.
+  std::function<std::uint64_t(ClientId, std::uint64_t stage)> stage_examples;
   std::uint64_t clients = 0;
   std::uint64_t peers_to_wait_for = 1;  // before the first window opens
 
@@ -42,7 +44,9 @@ struct DriverParts {
   std::shared_ptr<const Devices> devices;
   Channel* channel = nullptr;
   AsioExecutor* executor = nullptr;
-  std::function<std::optional<EvaluationResult>(std::span<const float>, const std::string& split)> evaluate;
+  std::function<std::optional<EvaluationResult>(std::span<const float>, const std::string& split,
+                                                std::uint64_t stage)>
+      evaluate;
   std::vector<Sink*> sinks;
   /// Called at each window boundary; true when a checkpoint that holds the boundary was written.
   std::function<bool(const FederationState&)> checkpoint;
@@ -86,8 +90,9 @@ class Driver final : private FederationPort {
   PhaseSum close_sum() override { return fleet_.close_sum(); }
   void end(TaskId task, Verdict verdict, Reason reason) override;
   void call(Moment what, Tick when, WindowId window) override;
-  std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split) override {
-    return parts_.evaluate(model, split);
+  std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split,
+                                           std::uint64_t stage) override {
+    return parts_.evaluate(model, split, stage);
   }
   std::vector<ClientEvaluation> evaluate_clients(Version version,
                                                  const std::vector<TaskId>& clients) override {

@@ -51,9 +51,10 @@ class FederationPort {
   virtual void end(TaskId task, Verdict verdict, Reason reason) = 0;
   /// Call Coordinator::on_moment(what, window) at this time; `window` is the open one.
   virtual void call(Moment what, Tick when, WindowId window) = 0;
-  /// The model's quality on a split ("test" or "validation"), or nothing when the split is empty.
-  virtual std::optional<EvaluationResult> evaluate(std::span<const float> model,
-                                                   const std::string& split) = 0;
+  /// The model's quality on a split ("test" or "validation") of a stage, 0 for all the data; nothing when
+  /// that is empty.
+  virtual std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split,
+                                                   std::uint64_t stage) = 0;
   /// The published model on clients' own held-out data.
   /// `clients` are named with the task whose state they keep (0: none); results are in client order.
   virtual std::vector<ClientEvaluation> evaluate_clients(Version version,

@@ -57,6 +57,9 @@ struct FederationState {
   /// What the latest patches of the model would cost a client, the last leading to the current version.
   std::vector<std::uint64_t> patch_bytes;
   double epsilon = 0.0;  // of privacy, spent by whoever has spent most, tasks in flight included
+  /// Where data comes in stages: after each of those that have ended, the accuracies on it and on all before
+  /// it.
+  std::map<std::uint64_t, std::vector<double>> stage_accuracies;
   /// Kept client states that this boundary does not need and an older checkpoint may: the driver's, to be
   /// forgotten when those are gone.
   std::vector<TaskId> superseded;

@@ -53,6 +53,8 @@ struct Population {
   std::function<std::optional<Tick>(ClientId, Tick now)> next_available;
   /// What tasks take; nothing where time is real and durations are observed.
   const Devices* devices = nullptr;
+  /// Examples of one stage, from 1, where data comes in stages; a client that has none takes no part in it.
+  std::function<std::uint64_t(ClientId, std::uint64_t stage)> stage_examples = {};
 };
 
 using ClientRecords = std::map<ClientId, ClientRecord>;

@@ -22,7 +22,7 @@ void serialize(Archive& archive, TaskPrivacy& v) {
 template <class Archive>
 void serialize(Archive& archive, Recipe& v) {
   archive(v.epochs, v.steps, v.batch_size, v.learning_rate, v.schedule, v.clip_norm, v.micro_batch, v.rank,
-          v.alpha, v.frozen, v.privacy);
+          v.alpha, v.frozen, v.privacy, v.stage);
 }
 
 template <class Archive>

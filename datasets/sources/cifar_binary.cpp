@@ -1,4 +1,4 @@
-// Anybody's files in the record form of CIFAR-10.
+// Anybody's files in the record form of CIFAR-10 or CIFAR-100.
 // The published CIFAR-10 itself, with its checks, is published_sets.cpp.
 #include <algorithm>
 #include <filesystem>
@@ -18,6 +18,7 @@ struct CifarBinarySettings {
   std::vector<double> mean{0.0};
   std::vector<double> deviation{1.0};
   double test_share = 0.1;
+  std::uint64_t label_bytes = 1;
   template <class Visitor>
   void visit(Visitor& v) {
     v("train", train, "files of training records (plain, .gz or .xz)");
@@ -27,6 +28,10 @@ struct CifarBinarySettings {
     v("deviation", deviation, "pixels are divided by it; one number or one for each channel", above(0));
     v("test_share", test_share,
       "part of the training records that is the test set where no test files are given", between(0, 0.9));
+    v("label_bytes", label_bytes,
+      "bytes before the pixels, of which the last is the label: 1 in CIFAR-10, 2 in CIFAR-100 (coarse and "
+      "fine)",
+      between(1, 16));
   }
 };
 
@@ -66,9 +71,11 @@ class CifarBinarySource final : public DataSource {
   SplitExamples read(const std::vector<std::string>& train, const std::vector<std::string>& test,
                      const KeptFeatures& keep) const {
     const Normalisation normalisation{settings_.mean, settings_.deviation};
-    auto training = load_cifar_binary(train, settings_.classes, normalisation, keep.train);
+    auto training =
+        load_cifar_binary(train, settings_.classes, normalisation, keep.train, settings_.label_bytes);
     if (!test.empty())
-      return split_of(training, load_cifar_binary(test, settings_.classes, normalisation, keep.test));
+      return split_of(training, load_cifar_binary(test, settings_.classes, normalisation, keep.test,
+                                                  settings_.label_bytes));
     SplitExamples split = split_of(training, nullptr);
     carve_test(split, settings_.test_share);
     return split;
@@ -78,7 +85,7 @@ class CifarBinarySource final : public DataSource {
 };
 
 const Registration<DatasetRegistry, CifarBinarySettings> kCifarBinary{
-    {"cifar-binary", "your own files of records: a label byte and 3 x 32 x 32 pixels", ""},
+    {"cifar-binary", "your own files of records: a label byte (CIFAR-100: two) and 3 x 32 x 32 pixels", ""},
     [](const CifarBinarySettings& settings) { return std::make_unique<CifarBinarySource>(settings); }};
 
 }  // namespace

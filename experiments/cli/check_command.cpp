@@ -120,10 +120,9 @@ void add_check_command(CLI::App& app, Action& action) {
       // Whichever process hosts the clients, then what the server's holds if it is another.
       const Components parts = build_components(config, data_dir, ticks_per_second(config, false),
                                                 server.needs_all() ? server : worker_holder(config));
-      const std::size_t server_data =
-          server.needs_all()
-              ? parts.data->memory_bytes()
-              : load_federated_data(config.data, config.seed, data_dir, server)->memory_bytes();
+      const std::size_t server_data = server.needs_all()
+                                          ? parts.data->memory_bytes()
+                                          : load_data(config, data_dir, server)->memory_bytes();
       const InitialModel initial = initial_model(config, parts.data->spec(), *parts.model);
       fmt::print("{}", resolved_yaml(config));
       print_estimates(config, parts, server_data);

@@ -9,9 +9,9 @@
 #include "datasets/fetch.hpp"
 #include "datasets/partition_summary.hpp"
 #include "experiments/cli/commands.hpp"
-#include "experiments/experiment.hpp"
 #include "experiments/sinks/human_units.hpp"
 #include "experiments/sinks/progress.hpp"
+#include "experiments/wiring.hpp"
 
 namespace fedloom {
 
@@ -60,9 +60,10 @@ int get(const std::vector<std::string>& names, const std::string& data_dir, cons
 int show(const std::string& file, const std::vector<std::string>& overrides, const std::string& data_dir,
          std::size_t clients) {
   const Experiment experiment = load_experiment(file, overrides);
-  const auto data =
-      load_federated_data(experiment.config.data, experiment.config.seed, data_dir, DataHolder::nobody());
-  fmt::print("{}", draw(summarize(*data, clients)));
+  const auto data = load_data(experiment.config, data_dir, DataHolder::nobody());
+  if (data->stages() == 0) fmt::print("{}", draw(summarize(*data, clients)));
+  for (std::size_t stage = 1; stage <= data->stages(); ++stage)
+    fmt::print("stage {}\n{}\n", stage, draw(summarize(data->stage(stage), clients)));
   return 0;
 }
 

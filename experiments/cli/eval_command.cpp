@@ -94,8 +94,8 @@ int evaluate(const Arguments& a) {
   for (const std::string& note : experiment.notes) fmt::print(stderr, "{}\n", note);
   const ExperimentConfig& config = experiment.config;
   const std::string data_dir = a.data_dir.empty() ? default_data_dir() : a.data_dir;
-  const auto data = load_federated_data(config.data, config.seed, data_dir,
-                                        a.split == "train" ? DataHolder::everyone() : DataHolder::centre());
+  const auto data =
+      load_data(config, data_dir, a.split == "train" ? DataHolder::everyone() : DataHolder::centre());
   const std::shared_ptr<const Model> model = make_model(config, data->spec());
   FloatBuffer parameters(model->layout()->size());
   LoadOptions options;

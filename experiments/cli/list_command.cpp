@@ -6,6 +6,7 @@
 #include "algorithms/sampler.hpp"
 #include "datasets/data_source.hpp"
 #include "datasets/partitioner.hpp"
+#include "datasets/stage_rule.hpp"
 #include "experiments/cli/commands.hpp"
 #include "experiments/plugin.hpp"
 #include "models/layers/written_layer.hpp"
@@ -42,6 +43,7 @@ const std::vector<Listing>& listings() {
                                            {"layers", print_all<LayerRegistry>},
                                            {"datasets", print_all<DatasetRegistry>},
                                            {"partitioners", print_all<PartitionerRegistry>},
+                                           {"stages", print_all<StageRuleRegistry>},
                                            {"optimizers", print_all<OptimizerRegistry>},
                                            {"pacers", print_all<PacerRegistry>},
                                            {"samplers", print_all<SamplerRegistry>},

@@ -93,6 +93,24 @@ Json spread_json(const Spread& spread, std::size_t limit) {
   return json;
 }
 
+Json stages_json(const Stages& stages, std::size_t limit) {
+  const auto at = thinned(stages.rounds.size(), limit);
+  Json json = {{"round", picked(stages.rounds, at)},
+               {"mean", picked(stages.mean, at)},
+               {"forgetting", picked(stages.forgetting, at)},
+               {"backward_transfer", picked(stages.backward_transfer, at)}};
+  const auto row = [](const std::vector<double>& accuracies) {
+    Json values = Json::array();
+    for (const double accuracy : accuracies) values.push_back(rounded(accuracy));
+    return values;
+  };
+  for (const std::size_t i : at) json["accuracy"].push_back(row(stages.accuracies[i]));
+  json["matrix"] = Json::array();
+  for (const auto& [stage, accuracies] : stages.ends)
+    json["matrix"].push_back({{"stage", stage}, {"accuracy", row(accuracies)}});
+  return json;
+}
+
 Json partition_json(const Partition& partition) {
   const auto at = thinned(partition.counts.size(), kClientsOfPartition);
   return {{"classes", partition.classes},
@@ -113,6 +131,7 @@ Json run_json(const RunData& run, const Form& form) {
     json["reported"][name] = {{"round", picked(reported.rounds, at)}, {"value", picked(reported.values, at)}};
   }
   if (!run.spread.rounds.empty()) json["spread"] = spread_json(run.spread, form.limit);
+  if (!run.stages.rounds.empty()) json["stages"] = stages_json(run.stages, form.limit);
   if (run.partition) json["partition"] = partition_json(*run.partition);
   return json;
 }

@@ -53,6 +53,15 @@ void add_spread(Spread& spread, const ClientsEvaluated& event) {
   spread.last_accuracies = std::move(values);
 }
 
+void add_stages(Stages& stages, const StagesEvaluated& event) {
+  stages.rounds.push_back(event.window);
+  stages.accuracies.push_back(event.accuracies);
+  stages.mean.push_back(event.mean_accuracy);
+  stages.forgetting.push_back(event.forgetting);
+  stages.backward_transfer.push_back(event.backward_transfer);
+  if (event.ended) stages.ends[event.stage] = event.accuracies;
+}
+
 void fold(RunData& run, const RunSummary& so_far, const FederationEvent& event) {
   if (const auto* started = std::get_if<RunStarted>(&event)) {
     run.started = *started;
@@ -64,6 +73,8 @@ void fold(RunData& run, const RunSummary& so_far, const FederationEvent& event) 
     }
   } else if (const auto* e = std::get_if<Evaluated>(&event)) {
     add_point(run.splits[e->split], run.started, so_far, *e, e->accuracy, e->loss);
+  } else if (const auto* stages = std::get_if<StagesEvaluated>(&event)) {
+    add_stages(run.stages, *stages);
   } else if (const auto* clients = std::get_if<ClientsEvaluated>(&event)) {
     add_spread(run.spread, *clients);
   } else if (const auto* ended = std::get_if<RunEnded>(&event)) {

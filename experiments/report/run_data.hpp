@@ -42,6 +42,14 @@ struct Partition {
   std::uint64_t total = 0;                         // clients in the federation
 };
 
+/// Accuracies on the stages of a sequence, evaluation by evaluation.
+struct Stages {
+  std::vector<WindowId> rounds;
+  std::vector<std::vector<double>> accuracies;  // accuracies[evaluation][stage - 1], of those seen by then
+  std::vector<double> mean, forgetting, backward_transfer;
+  std::map<std::uint64_t, std::vector<double>> ends;  // the matrix R: its row of each stage that has ended
+};
+
 struct RunData {
   std::string folder;
   std::string name;  // last part of the folder's path
@@ -54,6 +62,7 @@ struct RunData {
   Curve train;                               // a point per closed window; accuracy is NaN
   std::map<std::string, Reported> reported;  // WindowClosed::metrics by name
   Spread spread;
+  Stages stages;                     // empty where data comes all at once
   std::optional<Timeline> timeline;  // of a run whose ticks are time
   std::optional<Partition> partition;
   std::vector<std::string> notes;  // what is missing, in sentences

@@ -119,6 +119,21 @@ Evaluated evaluated(const Json& from) {
   return e;
 }
 
+StagesEvaluated stages_evaluated(const Json& from) {
+  auto e = at_moment<StagesEvaluated>(from);
+  take(from, "split", e.split);
+  take(from, "stage", e.stage);
+  e.ended = from.at("ended").get<bool>();
+  take(from, "accuracies", e.accuracies);
+  take(from, "losses", e.losses);
+  take(from, "examples", e.examples);
+  take(from, "mean_accuracy", e.mean_accuracy);
+  take(from, "forgetting", e.forgetting);
+  take(from, "forgetting_from_best", e.forgetting_from_best);
+  take(from, "backward_transfer", e.backward_transfer);
+  return e;
+}
+
 ClientsEvaluated clients_evaluated(const Json& from) {
   auto e = at_moment<ClientsEvaluated>(from);
   take(from, "clients", e.clients);
@@ -159,6 +174,7 @@ FederationEvent parse_federation_event(std::string_view line) {
     if (kind == "task_ended") return task_ended(from);
     if (kind == "window_closed") return window_closed(from);
     if (kind == "evaluated") return evaluated(from);
+    if (kind == "stages_evaluated") return stages_evaluated(from);
     if (kind == "clients_evaluated") return clients_evaluated(from);
     if (kind == "run_ended") return run_ended(from);
     throw user_error("unknown event \"{}\"", kind);

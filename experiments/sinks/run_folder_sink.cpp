@@ -20,6 +20,7 @@ RunFolderSink::RunFolderSink(const std::string& folder, const RunClocks& clocks)
     : events_(made(folder) + "/events.jsonl"),
       run_(folder + "/run.jsonl", clocks.elapsed_seconds),
       metrics_(folder + "/metrics.csv", clocks.elapsed_seconds),
+      stages_(folder + "/stages.csv"),
       tensorboard_(folder + "/tensorboard", clocks.unix_seconds) {}
 
 RunFolderSink::RunFolderSink(const std::string& folder, const RunClocks& clocks, const ResumePoint& from,
@@ -28,6 +29,7 @@ RunFolderSink::RunFolderSink(const std::string& folder, const RunClocks& clocks,
       run_(folder + "/run.jsonl", clocks.elapsed_seconds, true),
       metrics_(folder + "/metrics.csv", clocks.elapsed_seconds, events_.path(), from.events_offset,
                read_machine_totals(folder + "/run.jsonl").wall_seconds),
+      stages_(folder + "/stages.csv", events_.path(), from.events_offset),
       tensorboard_(folder + "/tensorboard", clocks.unix_seconds, from.window) {
   for_each_event(events_.path(), from.events_offset, [&](const FederationEvent& event) {
     tensorboard_.restore(event);
@@ -40,6 +42,7 @@ void RunFolderSink::on(const FederationEvent& event) {
   // Evaluations are rare and watched: whoever reads the folder of a running run sees them at once.
   if (std::holds_alternative<Evaluated>(event)) events_.flush();
   metrics_.on(event);
+  stages_.on(event);
   tensorboard_.on(event);
 }
 
@@ -52,6 +55,7 @@ void RunFolderSink::finish() {
   events_.finish();
   run_.finish();
   metrics_.finish();
+  stages_.finish();
   tensorboard_.finish();
 }
 

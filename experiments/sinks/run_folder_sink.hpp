@@ -1,5 +1,6 @@
-// All files of a run folder that grow with the run, as one sink: events.jsonl, run.jsonl, metrics.csv and
-// tensorboard/. It does not write what belongs to the beginning (resolved.yaml) or the end (summary.json).
+// All files of a run folder that grow with the run, as one sink: events.jsonl, run.jsonl, metrics.csv,
+// stages.csv and tensorboard/. It does not write what belongs to the beginning (resolved.yaml) or the end
+// (summary.json).
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include "experiments/sinks/events_log.hpp"
 #include "experiments/sinks/metrics_csv.hpp"
 #include "experiments/sinks/run_log.hpp"
+#include "experiments/sinks/stages_csv.hpp"
 #include "experiments/sinks/tensorboard.hpp"
 
 namespace fedloom {
@@ -45,6 +47,7 @@ class RunFolderSink final : public Sink {
   EventsLog events_;
   RunLog run_;
   MetricsCsv metrics_;
+  StagesCsv stages_;
   TensorBoardSink tensorboard_;
 };
 

@@ -168,7 +168,8 @@ class DirectFederation final : public FederationPort {
     if (verdict != Verdict::accepted) client_.drop(task);
   }
   void call(Moment, Tick, WindowId) override {}
-  std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string&) override {
+  std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string&,
+                                           std::uint64_t) override {
     return evaluator_.evaluate(model, parts_.data->test());
   }
   std::vector<ClientEvaluation> evaluate_clients(Version, const std::vector<TaskId>& clients) override {

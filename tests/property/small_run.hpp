@@ -142,7 +142,7 @@ class SmallRun {
     parts.peers_to_wait_for = around_.workers;
     parts.channel = server_.get();
     parts.executor = &executor_;
-    parts.evaluate = [](std::span<const float> model, const std::string&) {
+    parts.evaluate = [](std::span<const float> model, const std::string&, std::uint64_t) {
       return EvaluationResult{static_cast<double>(model[0]), 0.5, 1};
     };
     parts.sinks = {&sink};

@@ -81,7 +81,8 @@ class ScriptedPort : public FederationPort {
     if (what == Moment::look) looks.emplace_back(window, when);
     calls.emplace(when, what, window);
   }
-  std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split) override {
+  std::optional<EvaluationResult> evaluate(std::span<const float> model, const std::string& split,
+                                           std::uint64_t) override {
     return quality(model, split);
   }
   std::vector<ClientEvaluation> evaluate_clients(Version version,

@@ -124,6 +124,7 @@ function drawAll() {
     drawTiming();
   else
     for (const id of ["timing", "gantt"]) byId(id)?.remove();
+  if (byId("stages")) drawStages();
   if (byId("clients")) drawClients();
   if (byId("partition")) drawPartition();
 }

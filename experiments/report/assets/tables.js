@@ -33,6 +33,15 @@ function groupCard(group, index) {
       parts.filter((part) => part !== null).join(" · "), swatch(index));
 }
 
+/// How much of earlier stages is lost at the end, where there are stages.
+function stageCard() {
+  const last = data.groups[0].runs.map((index) => data.runs[index].stages)
+                   .filter((stages) => stages)
+                   .map((stages) => stages.forgetting[stages.forgetting.length - 1]);
+  if (finite(last).length === 0) return [];
+  return [card("forgetting", percentOverRuns(last), "mean over earlier stages")];
+}
+
 function fillCards() {
   const cards = byId("cards");
   if (data.groups.length > 1) {
@@ -47,6 +56,7 @@ function fillCards() {
       `best ${percentOverRuns(all.map((f) => f.best_test_accuracy))}`;
   cards.replaceChildren(
       card("test accuracy", percentOverRuns(all.map((f) => f.final_test_accuracy)), seeds || best),
+      ...stageCard(),
       card("test loss", overRuns(all.map((f) => f.final_test_loss), decimal), seeds),
       card("rounds", overRuns(all.map((f) => f.rounds), count), targetText(all)),
       card(

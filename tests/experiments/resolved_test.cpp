@@ -23,7 +23,7 @@ struct Keys {
 };
 
 TEST(Resolved, HasEverySectionOfAnExperiment) {
-  ExperimentConfig config = parsed("devices: {task: 1s}\nplugins: []");
+  ExperimentConfig config = parsed("devices: {task: 1s}\ncontinual: {}\nplugins: []");
   const std::string text = "\n" + resolved_yaml(config);
   Keys keys;
   config.visit(keys);
@@ -36,6 +36,8 @@ TEST(Resolved, IsReadBackAsItWas) {
   for (const char* more :
        {"", "privacy: {unit: example, epsilon: 3, accountant: prv}",
         "privacy: {unit: client, noise_multiplier: 1, adaptive: {quantile: 0.3}}\nsampler: poisson",
+        "continual: {stages: {name: sets, then: [mnist, {name: idx, mean: [0.1, 0.2]}]}, rounds_per_stage: "
+        "[1, 2, 3]}",
         "train: {clip_norm: 2, schedule: {name: cosine}}\nevaluate: {on: validation}\n"}) {
     const std::string text = resolved_yaml(parsed(more));
     EXPECT_EQ(resolved_yaml(parse_experiment(text, "resolved").config), text);

@@ -25,6 +25,7 @@ std::string_view to_string(Reason reason) {
     case Reason::disconnected: return "disconnected";
     case Reason::surplus: return "surplus";
     case Reason::limit: return "limit";
+    case Reason::key: return "key";
   }
   return "invalid";
 }

@@ -40,6 +40,7 @@ enum class Reason : std::uint8_t {
   disconnected,  // the peer went away
   surplus,       // over-selection: the window had enough
   limit,         // a cap on size, rate or memory
+  key,           // a peer without a key that is known, or with another's
 };
 
 std::string_view to_string(Reason reason);

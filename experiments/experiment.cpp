@@ -125,6 +125,9 @@ Experiment load_experiment(const std::string& file, const std::vector<std::strin
     plugin = (std::filesystem::path(experiment.folder) / plugin).lexically_normal().string();
     load_plugin(plugin);
   }
+  for (std::string* keys : {&experiment.config.deploy.key, &experiment.config.deploy.clients})
+    if (!keys->empty())
+      *keys = (std::filesystem::path(experiment.folder) / *keys).lexically_normal().string();
   if (experiment.config.init) locate_init(*experiment.config.init, experiment.folder);
   if (experiment.config.devices) {
     locate_traces(*experiment.config.devices, experiment.folder);

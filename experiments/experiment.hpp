@@ -129,6 +129,9 @@ struct RuntimeConfig {
 /// `fedloom server` and `fedloom client`.
 struct DeployConfig {
   std::string listen = "tcp://127.0.0.1:8470";
+  std::string key;
+  std::string clients;
+  std::string server_key;
   std::uint64_t wait_for = 0;
   Duration lost_after{60'000'000'000};
   Duration heartbeat{2'000'000'000};
@@ -137,6 +140,14 @@ struct DeployConfig {
   template <class Visitor>
   void visit(Visitor& v) {
     v("listen", listen, "where the server listens: tcp://HOST:PORT or ipc:///PATH");
+    v("key", key,
+      "the server's key file (fedloom keygen), relative to the experiment file: connections are encrypted "
+      "and both "
+      "sides known; without it only this machine may connect, or with --insecure everybody");
+    v("clients", clients,
+      "file that lists the clients who may connect, a line KEY CLIENT [NAME] each; read again "
+      "when it changes");
+    v("server_key", server_key, "the server's public key, which clients insist on");
     v("wait_for", wait_for, "clients that must have joined before round 1; 0 is all");
     v("lost_after", lost_after, "a client that is gone this long loses its task", above(0));
     v("heartbeat", heartbeat, "how often peers say that they are alive", above(0));

@@ -11,6 +11,7 @@
 #include "core/version.hpp"
 #include "experiments/client_console.hpp"
 #include "experiments/core_shares.hpp"
+#include "experiments/deploy_keys.hpp"
 #include "experiments/run.hpp"
 #include "experiments/secret.hpp"
 #include "experiments/signals.hpp"
@@ -122,6 +123,7 @@ int run_client(const ClientOptions& options) {
 
   AsioExecutor executor;
   ChannelOptions channel_options;
+  channel_options.security = client_security(deploy, options.connect, options.key, options.insecure);
   channel_options.heartbeat_interval = deploy.heartbeat.nanoseconds;
   channel_options.heartbeat_timeout = deploy.heartbeat_timeout.nanoseconds;
   const auto channel = make_client_channel(options.connect, executor, channel_options);

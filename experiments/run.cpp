@@ -12,6 +12,7 @@
 #include "core/version.hpp"
 #include "datasets/partition_summary.hpp"
 #include "experiments/core_shares.hpp"
+#include "experiments/deploy_keys.hpp"
 #include "experiments/evaluator.hpp"
 #include "experiments/initial_model.hpp"
 #include "experiments/inproc_workers.hpp"
@@ -73,6 +74,7 @@ class Session {
   std::unique_ptr<RunFolderSink> files_;
   std::unique_ptr<SummarySink> summary_;
   std::unique_ptr<ProgressSink> progress_;
+  ServerKeys keys_;
   ChannelOptions channel_options_;
   std::unique_ptr<Channel> channel_;
   std::unique_ptr<Evaluator> evaluator_;
@@ -116,13 +118,9 @@ std::optional<RunResult> Session::finished_before() {
   const std::string file = folder_ + "/summary.json";
   if (!options_.resume || !fs::exists(file)) return std::nullopt;
   const RunSummary summary = read_summary(file);
-  const EvaluateConfig& evaluate = config_.evaluate;
-  const bool at_target = loaded_ && summary.reason == "target" && evaluate.stop_at_target &&
-                         summary.target_accuracy == std::optional(evaluate.target_accuracy);
-  const bool at_rounds = loaded_ && config_.rounds > 0 && loaded_->checkpoint.state.windows >= config_.rounds;
-  const bool at_time = summary.reason == "duration" && config_.duration.nanoseconds > 0 &&
-                       summary.simulated_seconds.value_or(0.0) >= config_.duration.seconds();
-  if (!at_rounds && !at_target && !at_time) return std::nullopt;
+  std::optional<WindowId> saved;
+  if (loaded_) saved = loaded_->checkpoint.state.windows;
+  if (!has_nothing_left(config_, summary, saved)) return std::nullopt;
   if (!options_.quiet)
     fmt::print(stderr,
                "{}: this run is finished ({} rounds, stopped by {}); for more, --resume with a larger rounds "
@@ -166,6 +164,8 @@ void Session::make_channel() {
   channel_options_.receive_budget_bytes = config_.runtime.receive_budget.bytes;
   channel_options_.heartbeat_timeout = kWorkerSilence;
   if (options_.deployed) {
+    keys_ = server_keys(config_.deploy, options_.insecure);
+    channel_options_.security = keys_.security;
     channel_options_.heartbeat_interval = config_.deploy.heartbeat.nanoseconds;
     channel_options_.heartbeat_timeout = config_.deploy.heartbeat_timeout.nanoseconds;
   }
@@ -287,6 +287,7 @@ DriverParts Session::driver_parts() {
     parts.fleet.welcome.initial = hash64(parts.fleet.initial->data.bytes());
   }
   parts.fleet.deployed = options_.deployed;
+  if (keys_.security) parts.fleet.may_be = keys_.may_be;
   parts.fleet.lost_after = config_.deploy.lost_after.nanoseconds;
   parts.fleet.population = parts.clients;
   if (loaded_) {

@@ -18,6 +18,7 @@ struct RunOptions {
   bool quiet = false;
   bool report = true;     // write report.html at the end
   bool deployed = false;  // wait for deployed clients instead of starting workers
+  bool insecure = false;  // deployed: serve other machines without keys
   /// Extra sinks, for tests and programs that use the library.
   std::vector<Sink*> sinks;
 };
@@ -43,6 +44,8 @@ struct ClientOptions {
   std::string data_dir;
   std::string own_data;   // folder with this client's own files; "" uses the partition
   std::string state_dir;  // kept client state
+  std::string key;        // file of this client's key pair; "": none
+  bool insecure = false;  // go to another machine without keys
   std::string name;
   std::string experiment;  // the experiment file, for data and timeouts
   std::vector<std::string> overrides;

@@ -33,6 +33,17 @@ std::string endpoint_for(const ExperimentConfig& config, bool deployed, const st
                      getpid(), static_cast<std::uint32_t>(hash64(folder)));
 }
 
+bool has_nothing_left(const ExperimentConfig& config, const RunSummary& summary,
+                      std::optional<WindowId> saved) {
+  const EvaluateConfig& evaluate = config.evaluate;
+  const bool at_target = saved && summary.reason == "target" && evaluate.stop_at_target &&
+                         summary.target_accuracy == std::optional(evaluate.target_accuracy);
+  const bool at_rounds = saved && config.rounds > 0 && *saved >= config.rounds;
+  const bool at_time = summary.reason == "duration" && config.duration.nanoseconds > 0 &&
+                       summary.simulated_seconds.value_or(0.0) >= config.duration.seconds();
+  return at_rounds || at_target || at_time;
+}
+
 ProgressOptions progress_options(const ExperimentConfig& config, bool deployed) {
   ProgressOptions progress = terminal_options(2);
   progress.rounds = config.rounds;

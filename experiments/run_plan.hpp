@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "experiments/experiment.hpp"
 #include "experiments/sinks/progress.hpp"
+#include "experiments/sinks/run_summary.hpp"
 
 namespace fedloom {
 
@@ -23,6 +25,9 @@ Workers worker_plan(const ExperimentConfig& config);
 /// The server's endpoint; `folder` (the run's) keeps ipc sockets of runs apart.
 std::string endpoint_for(const ExperimentConfig& config, bool deployed, const std::string& folder);
 
+/// Whether a finished run has reached what is asked of it now. `saved`: rounds of its newest checkpoint.
+bool has_nothing_left(const ExperimentConfig& config, const RunSummary& summary,
+                      std::optional<WindowId> saved);
 /// What the terminal is told of the plan.
 ProgressOptions progress_options(const ExperimentConfig& config, bool deployed);
 

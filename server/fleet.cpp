@@ -120,6 +120,11 @@ void Fleet::on_hello(PeerId id, const Hello& hello) {
       return refuse(id, Reason::range,
                     fmt::format("client index {} of {}", *hello.client, options_.population));
     }
+    if (!options_.may_be(channel_.key_of(id), *hello.client)) {
+      send(id, Goodbye{fmt::format("this key is not that of client {}", *hello.client), true});
+      return refuse(id, Reason::key,
+                    fmt::format("key {} said it was client {}", channel_.key_of(id), *hello.client));
+    }
     if (hello.examples > kMostExamples) {
       send(id, Goodbye{fmt::format("{} examples are more than {}", hello.examples, kMostExamples), true});
       return refuse(id, Reason::range,

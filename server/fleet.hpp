@@ -28,6 +28,11 @@ struct FleetOptions {
   bool deployed = false;           // peers are single clients, tasks go to the client they name
   Tick lost_after = 0;  // a deployed client that was lost this long ago loses its task; at goodbye, at once
   std::uint64_t population = 0;
+  /// Whether whoever came with this key may be this client; where there are no keys, everybody may be
+  /// anybody.
+  std::function<bool(const std::string& key, ClientId client)> may_be = [](const std::string&, ClientId) {
+    return true;
+  };
   /// A peer is dropped at this many messages that do not parse or belong without an update between them that
   /// does; a channel does so with its frames.
   std::uint32_t max_refusals = ChannelOptions{}.max_bad_frames;

@@ -13,6 +13,7 @@
 #include "core/error.hpp"
 #include "core/executor.hpp"
 #include "transport/message.hpp"
+#include "transport/security.hpp"
 
 namespace fedloom {
 
@@ -55,6 +56,8 @@ struct ChannelOptions {
   Tick linger = kSecond;
   /// Tells this server or client apart from its next incarnation; 0 draws one.
   std::uint64_t instance = 0;
+  /// Keys of ipc and tcp channels: both sides have them, or none. Without, anybody may connect and listen.
+  std::shared_ptr<const Security> security;
   /// Where "inproc" endpoints meet; required for those, unused by others.
   std::shared_ptr<InprocHub> hub;
 };
@@ -127,6 +130,8 @@ class Channel {
   virtual ChannelStats stats() const = 0;
   /// Peers that have joined and not left, ascending.
   virtual std::vector<PeerId> peers() const = 0;
+  /// The public key with which this peer was let in; "" where there are no keys, or no such peer.
+  virtual std::string key_of(PeerId peer) const = 0;
   /// Where others reach this server, with the port it was given; a client's is where it connects to.
   virtual std::string endpoint() const = 0;
 

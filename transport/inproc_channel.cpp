@@ -104,6 +104,7 @@ class InprocChannel final : public Channel {
   void keep(const Blob&) override {}
   ChannelStats stats() const override;
   std::vector<PeerId> peers() const override;
+  std::string key_of(PeerId /*peer*/) const override { return {}; }  // nobody else can listen here
   std::string endpoint() const override { return endpoint_; }
 
   // Called through ports, on this channel's executor.

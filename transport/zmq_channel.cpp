@@ -17,7 +17,7 @@ ZmqChannel::ZmqChannel(ZmqLink::Role role, const Endpoint& endpoint, AsioExecuto
                        const ChannelOptions& options)
     : executor_(executor),
       options_(options),
-      link_(std::make_unique<ZmqLink>(role, endpoint, options.linger)),
+      link_(std::make_unique<ZmqLink>(role, endpoint, options.linger, options.security.get())),
       endpoint_(link_->endpoint()) {
   const std::weak_ptr<bool> alive = alive_;
   memory_ = std::make_shared<ReceiveMemory>(options.receive_budget_bytes, [this, alive, &executor] {
@@ -32,6 +32,12 @@ ZmqChannel::ZmqChannel(ZmqLink::Role role, const Endpoint& endpoint, AsioExecuto
     link_changed_ = true;
     pump();
   });
+  if (const int door = link_->door_descriptor(); door >= 0) {
+    door_watch_ = executor.watch(door, [this] { answer_door(); });
+    executor.post([this, alive] {
+      if (!alive.expired()) answer_door();  // whoever knocked before the watch began
+    });
+  }
   last_tick_ = executor.now();
   tick_timer_ = executor.after(options.heartbeat_interval, [this] { tick(); });
   schedule_pump();
@@ -68,17 +74,16 @@ void ZmqChannel::close() {
   executor_.cancel(backstop_timer_);
   socket_watch_.reset();
   event_watch_.reset();
+  door_watch_.reset();
   alive_.reset();
-  count_link();
+  count_link(stats_);
   link_.reset();
 }
 
 ChannelStats ZmqChannel::stats() const {
   ChannelStats stats = stats_;
   if (link_) {
-    stats.sent.zmtp_bytes = link_->framing_sent();
-    stats.received.zmtp_bytes = link_->framing_received();
-    stats.sent.handshake_bytes = stats.received.handshake_bytes = link_->handshakes() * kZmtpHandshakeBytes;
+    count_link(stats);
   }
   for (const auto& [id, peer] : peers_) stats.queued_bytes += peer->out->bytes();
   stats.receive_bytes = memory_->used();
@@ -86,10 +91,11 @@ ChannelStats ZmqChannel::stats() const {
   return stats;
 }
 
-void ZmqChannel::count_link() {
-  stats_.sent.zmtp_bytes = link_->framing_sent();
-  stats_.received.zmtp_bytes = link_->framing_received();
-  stats_.sent.handshake_bytes = stats_.received.handshake_bytes = link_->handshakes() * kZmtpHandshakeBytes;
+void ZmqChannel::count_link(ChannelStats& stats) const {
+  stats.sent.zmtp_bytes = link_->framing_sent();
+  stats.received.zmtp_bytes = link_->framing_received();
+  stats.sent.handshake_bytes = link_->handshakes() * link_->handshake_sent();
+  stats.received.handshake_bytes = link_->handshakes() * link_->handshake_received();
 }
 
 std::vector<PeerId> ZmqChannel::peers() const {

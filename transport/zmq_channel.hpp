@@ -32,6 +32,7 @@ class ZmqChannel : public Channel {
   ChannelStats stats() const override;
   std::vector<PeerId> peers() const override;
   std::string endpoint() const override { return endpoint_; }
+  std::string key_of(PeerId peer) const override;
 
  protected:
   /// One conversation.
@@ -40,6 +41,7 @@ class ZmqChannel : public Channel {
     std::string route;
     int descriptor = -1;
     std::uint64_t instance = 0;
+    std::string key;  // with which it was let in
     std::unique_ptr<Outbound> out;
     std::unique_ptr<Inbound> in;
     std::optional<OutFrame> stalled;  // made, and not yet taken by the socket
@@ -66,7 +68,7 @@ class ZmqChannel : public Channel {
   /// A peer was silent, or owed us bytes, for too long.
   virtual void on_expired(Peer& peer, Reason reason) = 0;
   /// The peer is gone from the books; `banned` when it broke the rules too often.
-  virtual void on_removed(const Peer& peer, bool banned) = 0;
+  virtual void on_removed(const Peer& peer, Reason reason, bool banned) = 0;
 
   Peer& add_peer(PeerId id, const ZmqLink::Packet& packet, const Greeting& greeting);
   enum class Farewell { silent, goodbye };
@@ -103,10 +105,12 @@ class ZmqChannel : public Channel {
   bool flush();
   bool send_next(Peer& peer);
   void count_sent(const OutFrame& frame);
-  void count_link();
+  void count_link(ChannelStats& stats) const;
   void tick();
   void forgive(Tick pause);
   void expire();
+  void answer_door();
+  void drop_revoked();
 
   std::string endpoint_;
   ChannelHandlers handlers_;
@@ -127,6 +131,7 @@ class ZmqChannel : public Channel {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // posted tasks hold it weakly
   std::unique_ptr<AsioExecutor::Watch> socket_watch_;
   std::unique_ptr<AsioExecutor::Watch> event_watch_;
+  std::unique_ptr<AsioExecutor::Watch> door_watch_;
 };
 
 /// Opens the two roles; see make_server_channel() and make_client_channel().

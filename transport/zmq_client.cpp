@@ -25,7 +25,12 @@ class ZmqClient final : public ZmqChannel {
     Peer* server = find(kServerPeer);
     switch (event.kind) {
       case ZmqLink::Event::Kind::bad_handshake:
-        refused(kNoPeer, Reason::malformed, fmt::format("{} does not speak ZMTP", event.endpoint));
+        knock_again_ = true;
+        refused(kNoPeer, Reason::malformed, fmt::format("{} {}", event.endpoint, event.text));
+        break;
+      case ZmqLink::Event::Kind::bad_key:
+        knock_again_ = true;
+        refused(kNoPeer, Reason::key, fmt::format("{} {}", event.endpoint, event.text));
         break;
       case ZmqLink::Event::Kind::down:
         if (server != nullptr) server->lost = true;
@@ -43,6 +48,7 @@ class ZmqClient final : public ZmqChannel {
     say_hello();
   }
   void on_tick() override {
+    knock();
     say_hello();
     if (Peer* server = find(kServerPeer)) {
       const Frame frame{.kind = FrameKind::heartbeat, .flags = kWantsAnswer};
@@ -114,11 +120,20 @@ class ZmqClient final : public ZmqChannel {
     say_hello();
   }
 
-  void on_removed(const Peer& /*peer*/, bool /*banned*/) override {
+  void on_removed(const Peer& /*peer*/, Reason reason, bool /*banned*/) override {
     if (state_ == State::joined) state_ = State::dismissed;
+    if (reason == Reason::key) knock_again_ = true;
+  }
+
+  // ZeroMQ gives up on a server that turned us away, and we may be on its list later.
+  void knock() {
+    if (find(kServerPeer) != nullptr || !std::exchange(knock_again_, false)) return;
+    state_ = State::waiting;
+    link_->reconnect();
   }
 
   State state_ = State::waiting;
+  bool knock_again_ = false;  // at the next tick
 };
 
 }  // namespace

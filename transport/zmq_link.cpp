@@ -8,6 +8,8 @@
 #include <malloc.h>
 #include <zmq.hpp>
 
+#include "transport/zmq_admission.hpp"
+
 namespace fedloom {
 
 namespace {
@@ -44,6 +46,12 @@ zmq::message_t view_part(const Blob& blob) {
   return part;
 }
 
+// What the door wrote down when it let the connection in.
+std::string key_of(zmq::message_t& part) {
+  const char* key = zmq_msg_gets(part.handle(), "User-Id");
+  return key == nullptr ? "" : key;
+}
+
 std::span<const std::byte> bytes_of(const zmq::message_t& part) {
   return {static_cast<const std::byte*>(part.data()), part.size()};
 }
@@ -62,9 +70,11 @@ struct ZmqLink::State {
   std::uint64_t framing_received = 0;
   std::uint64_t handshakes = 0;
   bool connected = false;  // of a client
+  bool has_keys;
+  std::unique_ptr<ZmqAdmission> door;
 
-  State(Role its_role, const Endpoint& where, Tick linger)
-      : context(1), socket(context, type(its_role)), role(its_role) {
+  State(Role its_role, const Endpoint& where, Tick linger, const Security* security)
+      : context(1), socket(context, type(its_role)), role(its_role), has_keys(security != nullptr) {
     keep_freed_memory();
     socket.set(zmq::sockopt::linger, static_cast<int>(linger / kMillisecond));
     socket.set(zmq::sockopt::sndhwm, kHighWater);
@@ -81,11 +91,30 @@ struct ZmqLink::State {
       socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
       socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
     }
+    if (security != nullptr) lock(*security);
     constexpr const char* kMonitor = "inproc://monitor";
     if (zmq_socket_monitor(socket.handle(), kMonitor, kWatched) != 0) throw zmq::error_t();
     monitor = zmq::socket_t(context, zmq::socket_type::pair);
     monitor.set(zmq::sockopt::linger, 0);
     monitor.connect(kMonitor);
+  }
+
+  void lock(const Security& security) {
+    socket.set(zmq::sockopt::curve_secretkey, security.own.secret_key);
+    socket.set(zmq::sockopt::curve_publickey, security.own.public_key);
+    if (role == Role::client) {
+      socket.set(zmq::sockopt::curve_serverkey, security.server_key);
+      return;
+    }
+    socket.set(zmq::sockopt::curve_server, true);
+    socket.set(zmq::sockopt::zap_domain, "fedloom");
+    socket.set(zmq::sockopt::zap_enforce_domain, true);
+    door = std::make_unique<ZmqAdmission>(context, security.admits);
+  }
+
+  // On the wire, with what CURVE adds inside.
+  std::uint64_t part_bytes(std::uint64_t size) const {
+    return has_keys ? kCurvePartBytes + zmtp_part_bytes(size + kCurvePartBytes) : zmtp_part_bytes(size);
   }
 
   static zmq::socket_type type(Role role) {
@@ -111,8 +140,8 @@ struct ZmqLink::State {
   bool receive_part(zmq::message_t& part) { return socket.recv(part, zmq::recv_flags::dontwait).has_value(); }
 };
 
-ZmqLink::ZmqLink(Role role, const Endpoint& endpoint, Tick linger)
-    : state_(std::make_unique<State>(role, endpoint, linger)) {
+ZmqLink::ZmqLink(Role role, const Endpoint& endpoint, Tick linger, const Security* security)
+    : state_(std::make_unique<State>(role, endpoint, linger, security)) {
   state_->open(endpoint);
 }
 
@@ -138,8 +167,11 @@ bool ZmqLink::receive(Packet& packet) {
     if (!s.receive_part(part)) return false;  // only ever before the first part
     more = part.more();
     packet.bytes += part.size();
-    s.framing_received += zmtp_part_bytes(part.size());
-    if (packet.parts == 0) packet.descriptor = zmq_msg_get(part.handle(), ZMQ_SRCFD);
+    s.framing_received += s.part_bytes(part.size());
+    if (packet.parts == 0) {
+      packet.descriptor = zmq_msg_get(part.handle(), ZMQ_SRCFD);
+      if (s.door) packet.key = key_of(part);
+    }
     ++packet.parts;
   }
   packet.first = bytes_of(s.parts[0]);
@@ -162,8 +194,8 @@ ZmqLink::Sent ZmqLink::send(const std::string& route, const OutFrame& frame) {
     FEDLOOM_CHECK(error.num() == EHOSTUNREACH, "zmq_send: {}", error.what());
     return Sent::gone;
   }
-  s.framing_sent += zmtp_part_bytes(frame.first.size());
-  if (two) s.framing_sent += zmtp_part_bytes(frame.second.size());
+  s.framing_sent += s.part_bytes(frame.first.size());
+  if (two) s.framing_sent += s.part_bytes(frame.second.size());
   return Sent::yes;
 }
 
@@ -181,6 +213,20 @@ bool ZmqLink::next_event(Event& event) {
   event.descriptor = value;
   event.endpoint = where.to_string();
   event.kind = Event::Kind::bad_handshake;
+  event.text = "does not speak ZMTP";
+  if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+    event.kind = Event::Kind::bad_key;
+    event.text = kUnknownKey;
+  }
+  if (number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) {
+    if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {
+      event.kind = Event::Kind::bad_key;
+      event.text = s.has_keys ? "has no keys, and we have" : "wants keys, and we have none";
+    } else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC) {
+      event.kind = Event::Kind::bad_key;
+      event.text = "has another key than it should";
+    }
+  }
   if (number == ZMQ_EVENT_DISCONNECTED) {
     event.kind = Event::Kind::down;
     s.connected = false;
@@ -193,6 +239,15 @@ bool ZmqLink::next_event(Event& event) {
   return true;
 }
 
+void ZmqLink::reconnect() {
+  State& s = *state_;
+  try {
+    s.socket.disconnect(s.endpoint);
+  } catch (const zmq::error_t&) {  // it has given up by itself
+  }
+  s.socket.connect(s.endpoint);
+}
+
 bool ZmqLink::is_readable() { return (state_->socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; }
 int ZmqLink::descriptor() const { return state_->socket.get(zmq::sockopt::fd); }
 int ZmqLink::event_descriptor() const { return state_->monitor.get(zmq::sockopt::fd); }
@@ -200,5 +255,19 @@ const std::string& ZmqLink::endpoint() const { return state_->endpoint; }
 std::uint64_t ZmqLink::framing_sent() const { return state_->framing_sent; }
 std::uint64_t ZmqLink::framing_received() const { return state_->framing_received; }
 std::uint64_t ZmqLink::handshakes() const { return state_->handshakes; }
+std::uint64_t ZmqLink::handshake_sent() const {
+  if (!state_->has_keys) return kZmtpHandshakeBytes;
+  return state_->role == Role::client ? kCurveClientHandshakeBytes : kCurveServerHandshakeBytes;
+}
+std::uint64_t ZmqLink::handshake_received() const {
+  if (!state_->has_keys) return kZmtpHandshakeBytes;
+  return state_->role == Role::client ? kCurveServerHandshakeBytes : kCurveClientHandshakeBytes;
+}
+
+int ZmqLink::door_descriptor() const { return state_->door ? state_->door->descriptor() : -1; }
+void ZmqLink::answer_door() {
+  if (state_->door) state_->door->answer();
+}
+bool ZmqLink::next_refusal(std::string& text) { return state_->door && state_->door->next_refusal(text); }
 
 }  // namespace fedloom

@@ -22,6 +22,7 @@ ZmqChannel::Peer& ZmqChannel::add_peer(PeerId id, const ZmqLink::Packet& packet,
   peer->route = packet.route;
   peer->descriptor = packet.descriptor;
   peer->instance = theirs.instance;
+  peer->key = packet.key;
   peer->out = std::make_unique<Outbound>(options_, theirs);
   peer->in = std::make_unique<Inbound>(greeting(), memory_, [this, raw = peer.get()](OutFrame frame) {
     raw->progress = executor_.now();
@@ -42,11 +43,36 @@ void ZmqChannel::remove(Peer& peer, Reason reason, Farewell farewell, bool banne
   stats_.dropped_messages += peer.out->messages() + (peer.stalled && peer.stalled->completes ? 1 : 0);
   routes_.erase(peer.route);
   const std::unique_ptr<Peer> gone = std::move(peers_.extract(peer.id).mapped());
-  on_removed(*gone, banned);
+  on_removed(*gone, reason, banned);
   gone->in.reset();
   memory_->admit();  // what it held is free for those who wait
   events_.push_back([this, id = gone->id, reason] { handlers_.on_peer(id, PeerChange::left, reason); });
   schedule_pump();
+}
+
+std::string ZmqChannel::key_of(PeerId peer) const {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? "" : found->second->key;
+}
+
+void ZmqChannel::answer_door() {
+  link_->answer_door();
+  std::string text;
+  while (link_->next_refusal(text)) refused(kNoPeer, Reason::key, std::move(text));
+  schedule_pump();
+}
+
+// Whoever was let in and is not on the list any more.
+void ZmqChannel::drop_revoked() {
+  if (!options_.security || !options_.security->admits) return;
+  std::vector<Peer*> revoked;
+  for (const auto& [id, peer] : peers_)
+    if (!options_.security->admits(peer->key)) revoked.push_back(peer.get());
+  for (Peer* peer : revoked) {
+    refused(peer->id, Reason::key,
+            fmt::format("the key {} is not on the list of clients any more", peer->key));
+    remove(*peer, Reason::key, Farewell::goodbye, true);
+  }
 }
 
 Greeting ZmqChannel::greeting() const {
@@ -69,6 +95,7 @@ void ZmqChannel::tick() {
   const bool drained = pump();
   if (closed_) return;
   if (drained) expire();
+  drop_revoked();
   on_tick();
   schedule_pump();
 }

@@ -100,10 +100,12 @@ class ZmqServer final : public ZmqChannel {
   }
 
   void on_link_event(const ZmqLink::Event& event) override {
-    if (event.kind == ZmqLink::Event::Kind::bad_handshake) {
+    if (event.kind == ZmqLink::Event::Kind::bad_handshake)
       refused(kNoPeer, Reason::malformed,
-              fmt::format("a connection to {} that does not speak ZMTP", event.endpoint));
-    }
+              fmt::format("a connection to {} that {}", event.endpoint, event.text));
+    // Who came with a key that is not on the list was told of at the door.
+    if (event.kind == ZmqLink::Event::Kind::bad_key && event.text != ZmqLink::kUnknownKey)
+      refused(kNoPeer, Reason::key, fmt::format("a connection to {} that {}", event.endpoint, event.text));
     if (event.kind != ZmqLink::Event::Kind::down) return;
     const auto found = descriptors_.find(event.descriptor);
     if (found != descriptors_.end()) {
@@ -115,7 +117,7 @@ class ZmqServer final : public ZmqChannel {
 
   void on_expired(Peer& peer, Reason reason) override { remove(peer, reason, Farewell::goodbye); }
 
-  void on_removed(const Peer& peer, bool banned) override {
+  void on_removed(const Peer& peer, Reason /*reason*/, bool banned) override {
     const auto is_this = [&peer](const auto& entry) { return entry.second == peer.id; };
     if (auto it = instances_.find(peer.instance); it != instances_.end() && is_this(*it))
       instances_.erase(it);

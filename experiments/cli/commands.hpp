@@ -22,6 +22,7 @@ void add_data_command(CLI::App& app, Action& action);
 void add_report_command(CLI::App& app, Action& action);
 void add_sweep_command(CLI::App& app, Action& action);
 void add_privacy_command(CLI::App& app, Action& action);
+void add_keygen_command(CLI::App& app, Action& action);
 void add_reference_command(CLI::App& app, Action& action);
 
 }  // namespace fedloom

@@ -1,5 +1,6 @@
 // fedloom run, server, client and the hidden worker.
 // The verbs that start processes; what they do is experiments/run.hpp.
+#include <filesystem>
 #include <memory>
 
 #include "datasets/data_source.hpp"
@@ -77,11 +78,19 @@ void add_server_command(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("server", "serve a federation of deployed clients");
   add_common(*command, *a);
   command->add_option("--listen", *listen, "tcp://HOST:PORT or ipc:///PATH; default deploy.listen");
+  auto key = std::make_shared<std::string>();
+  auto clients = std::make_shared<std::string>();
+  command->add_option("--key", *key, "key file of the server (fedloom keygen); default deploy.key");
+  command->add_option("--clients", *clients, "file with the keys of the clients; default deploy.clients");
+  command->add_flag("--insecure", a->options.insecure, "serve other machines without keys");
   command->footer(
       "Example, on one machine:\n  fedloom server exp.yaml --listen tcp://127.0.0.1:8470\n"
       "  fedloom client exp.yaml --connect tcp://127.0.0.1:8470 --client 0   (and 1, 2, …)");
-  command->callback([&action, a, listen] {
+  command->callback([&action, a, listen, key, clients] {
+    const auto absolute = [](const std::string& file) { return std::filesystem::absolute(file).string(); };
     if (!listen->empty()) a->overrides.push_back("deploy.listen=" + *listen);
+    if (!key->empty()) a->overrides.push_back("deploy.key=" + absolute(*key));
+    if (!clients->empty()) a->overrides.push_back("deploy.clients=" + absolute(*clients));
     a->options.deployed = true;
     action = [a] { return run(*a); };
   });
@@ -102,6 +111,9 @@ void add_client_command(CLI::App& app, Action& action) {
   command->add_option("--data-dir", a->data_dir, "folder of data sets; default FEDLOOM_DATA, else ./data")
       ->type_name("DIR");
   command->add_option("--state", a->state_dir, "folder for state kept between tasks; default client-N-state");
+  command->add_option("--key", a->key,
+                      "this client's key file (fedloom keygen); deploy.server_key is the server's");
+  command->add_flag("--insecure", a->insecure, "go to another machine without keys");
   command->add_option("--name", a->name, "name shown by the server");
   command->add_option("--set", a->overrides, "change a key of the experiment (repeatable)")
       ->type_name("KEY=VALUE")

@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
   add_report_command(app, action);
   add_sweep_command(app, action);
   add_privacy_command(app, action);
+  add_keygen_command(app, action);
   add_reference_command(app, action);
   if (const std::string problem = unknown_verb(app, argc, argv); !problem.empty()) {
     std::fprintf(stderr, "fedloom: %s\n", problem.c_str());

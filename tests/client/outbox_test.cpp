@@ -38,6 +38,7 @@ class ScriptedChannel final : public Channel {
     return connected ? std::vector<PeerId>{kServerPeer} : std::vector<PeerId>{};
   }
   std::string endpoint() const override { return ""; }
+  std::string key_of(PeerId) const override { return ""; }
 
  private:
   std::uint64_t queued() const {

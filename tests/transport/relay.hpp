@@ -35,6 +35,9 @@ class CountingRelay {
     }
     connections_.clear();
   }
+  /// From now on what passes is written down, both directions in one.
+  void keep_bytes() { keep_ = true; }
+  const std::string& kept() const { return kept_; }
   std::uint64_t to_server() const { return bytes_[0]; }
   std::uint64_t to_client() const { return bytes_[1]; }
 
@@ -70,6 +73,7 @@ class CountingRelay {
         [this, connection, from](const boost::system::error_code& error, std::size_t size) {
           if (error) return finish(*connection);
           bytes_[from] += size;
+          if (keep_) kept_.append(connection->buffers[from].data(), size);
           boost::asio::async_write(
               connection->ends[1 - from], boost::asio::buffer(connection->buffers[from], size),
               [this, connection, from](const boost::system::error_code& failed, std::size_t) {
@@ -88,6 +92,8 @@ class CountingRelay {
   boost::asio::ip::tcp::acceptor acceptor_;
   std::vector<std::shared_ptr<Connection>> connections_;
   std::array<std::uint64_t, 2> bytes_{};
+  bool keep_ = false;
+  std::string kept_;
 };
 
 }  // namespace fedloom::testing

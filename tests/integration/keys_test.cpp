@@ -1,0 +1,103 @@
+// A deployed federation with keys, made by the program as a user makes them: the same model as the simulation, wrong
+// keys turned away while the others go on, a revoked client dropped and let in again.
+#include <algorithm>
+#include <fstream>
+
+#include "tests/integration/federation.hpp"
+
+namespace fedloom::testing {
+namespace {
+
+constexpr std::size_t kClients = 3;
+const char* const kAnyPort = "tcp://127.0.0.1:0";
+const Words kLong = set({"rounds=300", "evaluate.every=100", "deploy.heartbeat=50ms", "deploy.lost_after=1h"});
+
+class Keyed : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    server_key_ = keygen("server.key");
+    for (std::size_t i = 0; i < kClients; ++i) keys_.push_back(keygen(name(i)));
+    allow({0, 1, 2});
+  }
+
+  /// Prints the public key and nothing else.
+  std::string keygen(const std::string& file) const {
+    const Ended ended = finish({"keygen", folder_ / file});
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    return ended.out.substr(0, ended.out.find('\n'));
+  }
+  static std::string name(std::size_t client) { return "client" + std::to_string(client) + ".key"; }
+
+  /// The list is replaced whole, as `mv` does.
+  void allow(const std::vector<std::size_t>& clients) const {
+    std::string text = "# who may connect\n";
+    for (const std::size_t i : clients) text += keys_[i] + " " + std::to_string(i) + " device\n";
+    std::filesystem::rename(folder_.write("next", text), folder_ / "clients.keys");
+  }
+  Words server_words() const { return {"--key", folder_ / "server.key", "--clients", folder_ / "clients.keys"}; }
+  Words client_words(std::size_t key) const {
+    return Words{"--key", folder_ / name(key)} + set({"deploy.server_key=" + server_key_});
+  }
+  void start_all(DeployedFederation& federation) const {
+    federation.start_server(kAnyPort, server_words());
+    for (std::size_t i = 0; i < kClients; ++i) federation.start_client(i, "", client_words(i));
+  }
+
+  TempFolder folder_;
+  std::string server_key_;
+  std::vector<std::string> keys_;
+};
+
+TEST_F(Keyed, EqualsTheSimulation) {
+  DeployedFederation federation(folder_, kClients, set({"rounds=6", "strategy=scaffold"}));
+  start_all(federation);
+  const RunSummary deployed = federation.expect_good_end();
+  const RunSummary simulated = federation.simulated();
+  EXPECT_EQ(deployed.model_hash, simulated.model_hash);
+  EXPECT_EQ(deployed.bytes_up, simulated.bytes_up) << "what is counted is what our messages say, not what hides them";
+  EXPECT_EQ(deployed.clients_dropped, 0U);
+}
+
+// A stranger, somebody without a key, and client 1 who says that it is client 0.
+TEST_F(Keyed, OthersAreTurnedAwayAndHurtNobody) {
+  keys_.push_back(keygen(name(3)));
+  DeployedFederation federation(folder_, kClients, kLong);
+  start_all(federation);
+  ASSERT_TRUE(federation.wait_for_rounds(5));
+  const auto stranger = start(federation.client_words(0, federation.endpoint()) + client_words(3));
+  const auto nobody = start(federation.client_words(0, federation.endpoint()));
+  const auto liar = start(federation.client_words(0, federation.endpoint()) + client_words(1));
+  EXPECT_TRUE(federation.wait_for_event("is not on the list of clients"));
+  EXPECT_TRUE(federation.wait_for_event("has no keys, and we have"));
+  EXPECT_TRUE(federation.wait_for_event("said it was client 0"));
+  const Ended told = liar->wait();
+  EXPECT_EQ(told.code, 1);
+  EXPECT_NE(told.err.find("this key is not that of client 0"), std::string::npos) << told.err;
+  for (const auto& process : {stranger.get(), nobody.get()}) process->signal(SIGTERM);
+  EXPECT_EQ(stranger->wait().code, 130);
+  EXPECT_EQ(nobody->wait().code, 130);
+  const RunSummary deployed = federation.expect_good_end();
+  EXPECT_EQ(deployed.model_hash, federation.simulated().model_hash);
+}
+
+TEST_F(Keyed, ARevokedClientIsDroppedAndOneThatIsAddedLetIn) {
+  DeployedFederation federation(folder_, kClients, kLong);
+  start_all(federation);
+  ASSERT_TRUE(federation.wait_for_rounds(5));
+  allow({0, 2});
+  EXPECT_TRUE(federation.wait_for_event("is not on the list of clients any more"));
+  ASSERT_TRUE(federation.server().running());
+  allow({0, 1, 2});
+  // The client has been trying all the time.
+  const RunSummary deployed = federation.expect_good_end();
+  EXPECT_EQ(deployed.model_hash, federation.simulated().model_hash);
+}
+
+TEST_F(Keyed, AnOpenServerWithoutKeysIsRefused) {
+  const Ended ended = finish({"server", kSmallJob, "--listen", "tcp://0.0.0.0:0", "--out", folder_ / "open"});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_NE(ended.err.find("--insecure"), std::string::npos) << ended.err;
+}
+
+}  // namespace
+}  // namespace fedloom::testing

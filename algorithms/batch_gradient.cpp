@@ -9,12 +9,19 @@
 
 namespace fedloom {
 
+namespace {
+
+// A hair below the bound, so that a weight rounded to a float does not go beyond it.
+constexpr double kBelow = 1.0 - 1e-6;
+
+}  // namespace
+
 BatchGradient::BatchGradient(const LocalObjective& objective, TaskRun& run)
     : objective_(objective),
       run_(run),
       at_once_(std::min(static_cast<std::size_t>(run.recipe.examples_at_once()),
                         std::max<std::size_t>(run.data->size(), 1))),
-      dropout_(run.random(Stream::dropout)),
+      dropout_(run.step_random(Stream::dropout)),
       logit_gradient_(at_once_ * run.model->outputs()) {}
 
 // `backward(batch, logit gradient, gradient)` fills the gradient of one piece and returns what it clipped.
@@ -70,20 +77,34 @@ BatchGradient::Sum BatchGradient::clipped_sum(std::span<const std::uint32_t> pos
   square_norms_.resize(at_once_);
   example_weights_.resize(at_once_);
   if (positions.empty()) std::fill(run_.gradient.begin(), run_.gradient.end(), 0.0F);
-  return in_pieces(positions, [&](const Batch& batch, std::span<float> dlogits, std::span<float> gradient) {
+  std::vector<std::uint32_t> unsound;
+  std::size_t begin = 0;
+  Sum sum = in_pieces(positions, [&](const Batch& batch, std::span<float> dlogits,
+                                     std::span<float> gradient) {
     const std::span<double> squares(square_norms_.data(), batch.size);
     const std::span<float> weights(example_weights_.data(), batch.size);
     const Model& model = *run_.model;
     model.backward(run_.parameters, batch, *run_.workspace, dlogits, {}, {.example_square_norms = squares});
     std::uint64_t clipped = 0;
     for (std::size_t i = 0; i < batch.size; ++i) {
-      const double norm = std::sqrt(squares[i]);
-      weights[i] = norm <= bound ? 1.0F : static_cast<float>(bound / norm);
+      // Norms come from sums of products, which may end a hair below zero.
+      const double norm = std::sqrt(std::max(0.0, squares[i]));
+      weights[i] = norm <= bound ? 1.0F : static_cast<float>(bound / norm * kBelow);
       clipped += norm <= bound ? 0 : 1;
+      if (!std::isfinite(squares[i])) unsound.push_back(static_cast<std::uint32_t>(begin + i));
     }
+    begin += batch.size;
     model.backward(run_.parameters, batch, *run_.workspace, dlogits, gradient, {.example_weights = weights});
     return clipped;
   });
+  if (unsound.empty()) return sum;
+  // What is not finite would make the sum so, whatever its weight, and tell who is in it: it is left out.
+  std::vector<std::uint32_t> sound;
+  for (std::uint32_t i = 0; i < positions.size(); ++i)
+    if (!std::binary_search(unsound.begin(), unsound.end(), i)) sound.push_back(positions[i]);
+  sum = clipped_sum(sound, bound);
+  sum.clipped += unsound.size();
+  return sum;
 }
 
 std::span<float> BatchGradient::piece_gradient() {

@@ -41,9 +41,8 @@ class BatchGradient {
   /// example's gradient is ever formed. Abadi et al., Deep Learning with Differential Privacy, CCS 2016; Li,
   /// Tramèr, Liang, Hashimoto, Large Language Models Can Be Strong Differentially Private Learners, ICLR
   /// 2022. The loss must treat examples apart, as cross-entropy does; a model that mixes them
-  /// (Model::mixing_layer) is refused with a UserError before anything is computed. The bound holds up to
-  /// float rounding; an example whose norm is NaN makes the sum NaN, one whose norm is infinite adds nothing
-  /// finite.
+  /// (Model::mixing_layer) is refused with a UserError before anything is computed. An
+  /// example whose gradient is not finite adds nothing and counts as clipped.
   Sum clipped_sum(std::span<const std::uint32_t> positions, double bound);
 
  private:

@@ -41,8 +41,9 @@ struct TaskRun {
   Optimizer* optimizer = nullptr;
   Recipe recipe;           // the task's, possibly changed by begin()
   std::uint64_t seed = 0;  // of the experiment
-  /// Seed of what hides the client's data: whom a private step samples, and noise. In a simulation that of
-  /// the experiment, on a device one that nobody else knows.
+  /// Seed of what hides the client's data: whom a private step samples, masks, and noise. It follows from a
+  /// secret (in a simulation the experiment's seed, on a device one that nobody else knows) and from all that
+  /// the task computes on, so that the same task has the same noise again, and no two others ever have.
   std::uint64_t secret = 0;
   bool task_heads = false;  // the last layer's rows are heads of stages (models/task_heads.hpp)
 
@@ -61,6 +62,11 @@ struct TaskRun {
   /// A random sequence of this task: keyed by (seed, stream, client, task number).
   Random random(Stream stream) const { return {seed, stream, task->id.client, task->id.number}; }
   Random secret_random(Stream stream) const { return {secret, stream, task->id.client, task->id.number}; }
+  /// For what an example's share in a step must not depend on: the seed's, or where steps are private the
+  /// secret's.
+  Random step_random(Stream stream) const {
+    return recipe.privacy.example_clip > 0.0 ? secret_random(stream) : random(stream);
+  }
   /// The floats of a shared vector; its absence is a programmer error.
   std::span<const float> shared_values(std::string_view name) const;
   /// This client's slot, made of zeros on first use.

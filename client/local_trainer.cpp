@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "algorithms/privacy/private_update.hpp"
+#include "core/hash.hpp"
 #include "models/loss.hpp"
+#include "transport/codec.hpp"
 
 namespace fedloom {
 
@@ -40,11 +42,38 @@ void check_recipe(const Recipe& recipe) {
                                                              {"privacy.update_clip", privacy.update_clip},
                                                              {"privacy.update_noise", privacy.update_noise}})
     if (!std::isfinite(value) || value < 0.0) refuse(key, value);
+  if (privacy.example_noise > 0.0 && privacy.example_clip == 0.0)
+    refuse("noise and privacy.example_clip", 0.0);
+  if (privacy.update_noise > 0.0 && privacy.update_clip == 0.0) refuse("noise and privacy.update_clip", 0.0);
   const Schedule& schedule = recipe.schedule;
   if (schedule.warmup < 0) refuse("schedule.warmup", schedule.warmup);
   if (schedule.every < 1) refuse("schedule.every", schedule.every);
   if (!std::isfinite(schedule.gamma)) refuse("schedule.gamma", schedule.gamma);
   if (!std::isfinite(schedule.min_lr)) refuse("schedule.min_lr", schedule.min_lr);
+}
+
+// All that a task computes on but the data itself: its head, the start model and every vector that came with
+// it.
+std::uint64_t fingerprint_of(const Task& task, const TaskRun& run) {
+  Task head = task;
+  head.hold = false;  // where the update waits for its sum is no part of the work
+  std::uint64_t hash = mixed({hash64(encode(head).head), hash64(std::as_bytes(run.start)), run.data->size()});
+  for (const auto& [name, payload] : run.shared)
+    hash = mixed({hash, hash64(name), hash64(payload.data.bytes())});
+  for (const Payload& extra : task.extras) hash = mixed({hash, hash64(extra.data.bytes())});
+  for (const auto& [name, kept] : run.kept)
+    hash = mixed({hash, hash64(name), hash64(std::as_bytes(std::span(kept.data)))});
+  return hash;
+}
+
+// What the experiment promises and the task lacks would be sent in the clear.
+void check_promise(const std::optional<PrivacyUnit>& promised, const TaskPrivacy& privacy,
+                   std::size_t examples) {
+  if (!promised || examples == 0) return;
+  const bool kept = *promised == PrivacyUnit::example
+                        ? privacy.example_clip > 0.0 && privacy.example_noise > 0.0
+                        : privacy.update_clip > 0.0;
+  if (!kept) throw user_error("a task without the privacy that the experiment promises");
 }
 
 }  // namespace
@@ -146,6 +175,7 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   ModelForm& form = forms_.of(task.recipe);
   data_.open(data.example_count(task.id.client),
              [&data, client = task.id.client] { return data.client(client); });
+  check_promise(world_->promised, task.recipe.privacy, data_.size());
   TaskRun run;
   if (world_->strategy->traits().keeps_client_state)
     run.kept = world_->store->load(task.id.client, task.kept_version);
@@ -168,13 +198,14 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   run.optimizer = optimizer_.get();
   run.recipe = task.recipe;
   run.seed = world_->seed;
-  run.secret = world_->secret.value_or(world_->seed);
   run.task_heads = !data.spec().heads.empty();
   run.start = start;
   run.parameters = parameters_;
   run.gradient = gradient_;
   run.shared = shared;
-  if (world_->augment.any()) data_.augment(world_->augment, run.random(Stream::augment));
+  if (task.recipe.privacy.any())
+    run.secret = mixed({world_->secret.value_or(world_->seed), fingerprint_of(task, run)});
+  if (world_->augment.any()) data_.augment(world_->augment, run.step_random(Stream::augment));
 
   Update update;
   update.id = task.id;

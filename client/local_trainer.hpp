@@ -64,6 +64,8 @@ struct LocalWorld {
   FloatBuffer initial;   // the whole model before round 1
   Augmentation augment;  // of training batches; none: as they are
   std::uint64_t seed = 0;
+  /// What the experiment promises: tasks without it are refused.
+  std::optional<PrivacyUnit> promised;
   /// Seed of what must stay with the client (TaskRun::secret); nothing: the experiment's.
   std::optional<std::uint64_t> secret;
 };

@@ -178,12 +178,13 @@ std::string json(const ClientsEvaluated& e) {
 }
 
 std::string json(const RunEnded& e) {
-  return JsonLine("run_ended")
-      .field("tick", e.tick)
+  JsonLine line("run_ended");
+  line.field("tick", e.tick)
       .field("windows", e.windows)
       .field("reason", e.reason)
-      .field("model_hash", e.model_hash)
-      .done();
+      .field("model_hash", e.model_hash);
+  if (!e.metrics.empty()) line.field("metrics", e.metrics);
+  return line.done();
 }
 
 std::string json(const PeerChanged& e) {

@@ -120,8 +120,9 @@ struct ClientsEvaluated {
 struct RunEnded {
   Tick tick = 0;
   WindowId windows = 0;
-  std::string reason;      // "rounds", "duration", "target", "privacy budget", "signal"
-  std::string model_hash;  // SHA-256 of the final float bits
+  std::string reason;                          // "rounds", "duration", "target", "privacy budget", "signal"
+  std::string model_hash;                      // SHA-256 of the final float bits
+  std::map<std::string, double> metrics = {};  // of the run as a whole: spent epsilon
 };
 
 using FederationEvent = std::variant<RunStarted, WindowOpened, TaskStarted, TaskEnded, WindowClosed,

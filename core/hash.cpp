@@ -52,4 +52,9 @@ std::string sha256_hex(std::span<const std::byte> bytes) {
 
 std::string sha256_hex(std::span<const float> values) { return sha256_hex(std::as_bytes(values)); }
 
+std::uint64_t mixed(std::initializer_list<std::uint64_t> numbers) {
+  const std::string hex = sha256_hex(std::as_bytes(std::span(numbers.begin(), numbers.size())));
+  return std::stoull(hex.substr(0, 16), nullptr, 16);
+}
+
 }  // namespace fedloom

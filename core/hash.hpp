@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -36,5 +37,8 @@ class Sha256 {
 std::string sha256_hex(std::span<const std::byte> bytes);
 /// SHA-256 over the little-endian bits of the floats: the model_hash of the run summary.
 std::string sha256_hex(std::span<const float> values);
+
+/// The first 64 bits of the SHA-256 of some numbers: a seed that tells nothing of those it was made of.
+std::uint64_t mixed(std::initializer_list<std::uint64_t> numbers);
 
 }  // namespace fedloom

@@ -64,6 +64,19 @@ int serve(Channel& channel, AsioExecutor& executor, const Hello& hello, ClientHo
   return code;
 }
 
+// Whoever starts a client with an experiment that promises privacy is not to be talked out of it.
+void expect_same_privacy(const ExperimentConfig& own, const ExperimentConfig& servers) {
+  PrivacyConfig mine = own.privacy;
+  PrivacyConfig theirs = servers.privacy;
+  if (mine.unit == "none" || write_config(mine) == write_config(theirs)) return;
+  throw user_error(
+      "this client's experiment says privacy: {}, epsilon {}, noise_multiplier {}, clip_norm {}; the "
+      "server's says {}, "
+      "{}, {}, {}, or differs elsewhere. Use the server's file if you agree with it",
+      mine.unit, mine.epsilon, mine.noise_multiplier, mine.clip_norm, theirs.unit, theirs.epsilon,
+      theirs.noise_multiplier, theirs.clip_norm);
+}
+
 void print_line(std::string_view line) {
   const std::string text = fmt::format("{}\n", line);
   (void)!::write(2, text.data(), text.size());
@@ -133,6 +146,7 @@ int run_client(const ClientOptions& options) {
                     [&options] { return why_unreachable(options.connect); });
   const auto make = [&](const std::string& text, std::span<const float> initial) {
     ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
+    expect_same_privacy(experiment.config, config);
     if (options.own_data.empty() && config.evaluate.clients > 0 && experiment.config.evaluate.clients == 0)
       data = load_partition(config);
     const Components parts = build_components(config, data, 1e9);

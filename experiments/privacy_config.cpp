@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <spdlog/spdlog.h>
+
 #include "core/error.hpp"
 #include "experiments/wiring.hpp"
 
@@ -28,7 +30,7 @@ bool weighs_by_examples(const Pacer& pacer) {
   return pacer.weight({0, 1, 0}, facts) != pacer.weight({0, 2, 0}, facts);
 }
 
-void check_unit_example(const ExperimentConfig& config) {
+void check_unit_example(const ExperimentConfig& config, const Components& parts) {
   if (config.continual)
     throw user_error(
         "privacy.unit: example is accounted for clients whose data is the same in every round, and "
@@ -39,6 +41,12 @@ void check_unit_example(const ExperimentConfig& config) {
         "privacy.noise: client is for unit: client; with unit: example the noise is in every step on the "
         "client "
         "already");
+  if (parts.pacer->sets_steps() && config.privacy.noise_multiplier == 0.0)
+    throw user_error(
+        "privacy.epsilon: how much noise it takes depends on the number of steps, which pacer {} chooses "
+        "client by "
+        "client; give privacy.noise_multiplier",
+        config.pacer.name);
   if (config.privacy.adaptive)
     throw user_error("privacy.adaptive follows the norms of updates: for unit: client");
 }
@@ -52,6 +60,13 @@ void check_unit_client(const ExperimentConfig& config, const Components& parts) 
   if (traits.sums_beside_delta)
     refuse("it sums other vectors beside the update, which the norm does not bound");
   if (traits.several_phases) refuse("a round has several phases, and one is accounted for");
+  if (config.evaluate.clients > 0 || traits.personal_models)
+    throw user_error(
+        "privacy.unit: client protects all of a client's data, and {} would report how the model does on "
+        "what it holds "
+        "out; {}",
+        traits.personal_models ? "strategy " + config.strategy.name : "evaluate.clients",
+        traits.personal_models ? "use another strategy or unit: example" : "set evaluate.clients: 0");
   if (config.privacy.noise == "client") {
     if (config.privacy.adaptive)
       throw user_error("privacy.adaptive needs noise: server, which counts the updates within the norm");
@@ -60,7 +75,7 @@ void check_unit_client(const ExperimentConfig& config, const Components& parts) 
   if (traits.keeps_updates)
     refuse(
         "its server works with every update, and noise of the server is in their sum alone; set "
-        "privacy.noise: "
+        "strategy.aggregation_error: false where that is all it keeps updates for, else privacy.noise: "
         "client");
   if (parts.pacer->overlaps())
     throw user_error(
@@ -73,12 +88,32 @@ void check_unit_client(const ExperimentConfig& config, const Components& parts) 
         "itself; "
         "set sampler: poisson, or all",
         config.sampler.name);
+  if (const ConfigNode more = config.pacer.settings.child("over_selection");
+      more.present() && more.text() != "0" && more.text() != "0.0")
+    throw user_error(
+        "{}: under privacy of clients the mean is over all that are drawn, and over_selection leaves some of "
+        "them out; "
+        "set it to 0",
+        more.where());
   if (weighs_by_examples(*parts.pacer))
     throw user_error(
         "pacer {} weighs updates by examples, and under privacy.unit: client each must count the same; set "
         "e.g. "
         "pacer: {{name: sync, weights: uniform}}",
         config.pacer.name);
+}
+
+// A delta of one unit's share allows that unit to be published outright.
+void check_delta(const PrivacySettings& settings, const FederatedData& data) {
+  std::size_t units = data.clients();
+  if (settings.unit == PrivacyUnit::example) {
+    units = 0;
+    for (std::size_t k = 0; k < data.clients(); ++k) units = std::max(units, data.example_count(k));
+  }
+  if (settings.delta * static_cast<double>(units) >= 1.0)
+    spdlog::warn(
+        "privacy.delta: {:g} is not below 1 / {}, so publishing one of the {} outright would be allowed",
+        settings.delta, units, settings.unit == PrivacyUnit::example ? "examples" : "clients");
 }
 
 }  // namespace
@@ -127,13 +162,23 @@ void check_privacy(const ExperimentConfig& config, const Components& parts) {
     throw user_error("privacy.unit: {} does not go with strategy {}: {}", config.privacy.unit,
                      config.strategy.name, gap);
   if (settings->unit == PrivacyUnit::example)
-    check_unit_example(config);
+    check_unit_example(config, parts);
   else
     check_unit_client(config, parts);
+  check_delta(*settings, *parts.data);
+  if (settings->unit == PrivacyUnit::example) return;
   const std::uint64_t clients = parts.data->clients();
   const std::uint64_t cohort = parts.sampler->expected(parts.pacer->largest_cohort(clients), clients);
-  if (!settings->adaptive) return;
   PrivacyBudget budget(*settings, base_recipe(config.train), cohort, clients);
+  // Six deviations, beyond which one value in a thousand million lies, must be within what sums of updates
+  // hold.
+  if (const double deviation = budget.noise(0) * settings->clip_norm; 6.0 * deviation > SlotSpec{}.range)
+    throw user_error(
+        "privacy: noise with a deviation of {:.4g} is more than sums of updates hold ({}); lower "
+        "privacy.clip_norm "
+        "({}), or the noise multiplier ({:.4g})",
+        deviation, SlotSpec{}.range, settings->clip_norm, budget.noise(0));
+  if (!settings->adaptive) return;
   const double count_noise = budget.settings().adaptive->count_noise;
   if (const double noise = budget.noise(0); 2.0 * count_noise <= noise)
     throw user_error(

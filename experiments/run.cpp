@@ -212,7 +212,10 @@ void Session::note_peaks() {
 bool Session::checkpoint(const FederationState& state) {
   if (launcher_) launcher_->forgive();
   const EvaluateConfig& evaluate = config_.evaluate;
-  const bool due = config_.checkpoint.every > 0 && state.windows % config_.checkpoint.every == 0;
+  // In real time a round that is run again is another one, whose privacy is spent as well: none may be
+  // forgotten.
+  const bool spends = options_.deployed && config_.privacy.unit != "none";
+  const bool due = spends || (config_.checkpoint.every > 0 && state.windows % config_.checkpoint.every == 0);
   const bool at_target =
       evaluate.target_accuracy > 0 && evaluate.stop_at_target && state.totals.windows_to_target >= 0;
   const bool last = (config_.rounds > 0 && state.windows >= config_.rounds) || at_target;

@@ -93,7 +93,7 @@ void RunFolder::begin(bool fresh) {
   begun_ = true;
   if (!fresh) return;
   // The logs are emptied by those who open them; these would stand beside another run's logs.
-  for (const char* name : {"checkpoints", "clients", "tensorboard", "stages.csv", "summary.json",
+  for (const char* name : {"checkpoints", "clients", "secret", "tensorboard", "stages.csv", "summary.json",
                            "model.safetensors", "report.html"}) {
     std::error_code error;
     fs::remove_all(path_ + "/" + name, error);

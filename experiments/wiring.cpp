@@ -170,6 +170,7 @@ std::shared_ptr<LocalWorld> make_world(const ExperimentConfig& config, const Com
     throw user_error("the server's initial model has {} floats, the one here {}; use the same build",
                      initial.size(), components.model->layout()->size());
   world->augment = config.data.augment;
+  if (const auto privacy = to_privacy(config)) world->promised = privacy->unit;
   world->seed = config.seed;
   return world;
 }

@@ -48,6 +48,7 @@ void Coordinator::begin(Tick now) {
     start_anew(now);
   else
     take_up(now);
+  if (!ended_ && !affords_round()) finish(now, kBudgetSpent);
   if (ended_) return;
   ask_for_times(now);
   open(now);
@@ -103,7 +104,7 @@ void Coordinator::on_moment(Tick now, Moment what, WindowId window) {
       if (!phase_) break;
       start_tasks(now);
       opening_ = false;
-      if (budget_spent_ && state_.live.empty()) return finish(now, kBudgetSpent);
+      if (budget_spent_ && state_.live.empty()) return proceed(now);
       if (!pacer_.close(view())) break;  // nobody is at work, and nobody can be
       close_phase(now);
       proceed(now);
@@ -119,8 +120,11 @@ void Coordinator::proceed(Tick now) {
       continue;
     }
     if (pacer_.overlaps()) {
-      if (budget_spent_ && state_.live.empty()) return finish(now, kBudgetSpent);
-      if (!pacer_.close(view())) return ask_for_starts(now);
+      if (!pacer_.close(view())) {
+        if (!budget_spent_ || !state_.live.empty()) return ask_for_starts(now);
+        // Nobody will come any more: what is in was paid for and counts.
+        if (accepted_.empty()) return finish(now, kBudgetSpent);
+      }
     } else {
       start_tasks(now);
       if (budget_spent_ && state_.live.empty()) return finish(now, kBudgetSpent);
@@ -276,7 +280,8 @@ void Coordinator::close_phase(Tick now) {
       hides_clients() ? expected_cohort() : pacer_.normaliser(at_close, *facts_).value_or(total);
   for (auto& [name, slot] : sum.slots) {
     const double terms = static_cast<double>(accepted_.size());
-    slot.normaliser = std::max(1.0, slot.weighting == Weighting::uniform ? terms : normaliser);
+    const bool by_count = slot.weighting == Weighting::uniform && !hides_clients();
+    slot.normaliser = std::max(1.0, by_count ? terms : normaliser);
   }
   if (!sum.updates.empty())
     for (const auto& [id, accepted] : accepted_)
@@ -363,7 +368,9 @@ void Coordinator::finish(Tick now, const std::string& reason) {
   state_.now = now;
   state_.ended = true;
   ended_ = true;
-  port_.emit(RunEnded{now, state_.windows, reason, sha256_hex(state_.server.model.values())});
+  RunEnded ended{now, state_.windows, reason, sha256_hex(state_.server.model.values()), {}};
+  if (budget_) ended.metrics["epsilon"] = state_.epsilon;  // tasks of a window that never closed included
+  port_.emit(ended);
 }
 
 }  // namespace fedloom

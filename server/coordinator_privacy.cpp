@@ -1,7 +1,9 @@
 // The run's privacy: what it may still spend, what tasks carry of it, and what the server does where the
 // noise is its own. What a mechanism costs is privacy_budget.hpp.
 #include <algorithm>
+#include <bit>
 
+#include "core/hash.hpp"
 #include "server/coordinator.hpp"
 
 namespace fedloom {
@@ -20,13 +22,19 @@ bool Coordinator::affords(ClientId client) const {
   if (const std::int64_t steps = pacer_.steps(client, recipe, *facts_); steps > 0) recipe.steps = steps;
   const std::uint64_t examples = population_.examples(client);
   const auto record = state_.records.find(client);
-  const std::int64_t before = record == state_.records.end() ? 0 : record->second.private_runs;
+  std::int64_t before = 0;
+  if (record != state_.records.end()) {
+    before = record->second.private_runs;
+    // What its earlier steps cost went by another rate.
+    if (before > 0 && record->second.private_examples != examples) return false;
+  }
   return budget_->allows(examples, before + budget_->runs_of(recipe, examples));
 }
 
+// Clients without examples, among them those who have not come yet, spend nothing and bring nothing.
 bool Coordinator::somebody_affords() const {
   for (ClientId client = 0; client < population_.clients; ++client)
-    if (affords(client)) return true;
+    if (population_.examples(client) > 0 && affords(client)) return true;
   return false;
 }
 
@@ -48,7 +56,12 @@ double Coordinator::expected_cohort() const {
 void Coordinator::protect(LiveTask& live) {
   Task& task = live.task;
   task.recipe.privacy = budget_->of_task(live.examples, clip_norm());
-  std::int64_t& runs = state_.records.at(task.id.client).private_runs;
+  if (task.recipe.batch_size != config_.recipe.batch_size)
+    throw user_error("strategy {} changes the batch size of private tasks, by which they are accounted",
+                     config_.strategy_name);
+  ClientRecord& record = state_.records.at(task.id.client);
+  record.private_examples = live.examples;
+  std::int64_t& runs = record.private_runs;
   runs += budget_->runs_of(task.recipe, live.examples);
   state_.epsilon = std::max(state_.epsilon, budget_->spent(live.examples, runs));
 }
@@ -57,7 +70,11 @@ void Coordinator::protect(LiveTask& live) {
 void Coordinator::hide_clients(PhaseSum& sum) {
   const PrivacySettings& settings = budget_->settings();
   double& clip = state_.server.scalars.at(privacy::kClipScalar);
-  Random random(secret(), Stream::noise, kEverybody, static_cast<std::uint32_t>(open_window()));
+  // Keyed by what it hides as well: the same sum has the same noise again, and no other ever has.
+  std::uint64_t key = secret();
+  for (const auto& [name, slot] : sum.slots) key = mixed({key, hash64(std::as_bytes(slot.sum.units()))});
+  for (const auto& [name, value] : sum.scalars) key = mixed({key, std::bit_cast<std::uint64_t>(value)});
+  Random random(key, Stream::noise, kEverybody, static_cast<std::uint32_t>(open_window()));
   const double multiplier = budget_->noise(0);
   privacy::add_noise(sum, clip * (settings.adaptive ? settings.adaptive->sum_noise(multiplier) : multiplier),
                      random);

@@ -45,7 +45,9 @@ void Coordinator::start_tasks(Tick now) {
   if (config_.duration > 0 && now >= config_.duration) return;  // they would be given up at once
   std::vector<ClientId> chosen;
   if (phase_->cohort == Phase::Cohort::same) {
-    if (started_ == 0) chosen = previous_;
+    if (started_ == 0)
+      std::copy_if(previous_.begin(), previous_.end(), std::back_inserter(chosen),
+                   [this](ClientId client) { return affords(client); });
   } else if (const std::uint64_t count = pacer_.start(view()); count > 0 && !drawn_) {
     Candidates candidates;
     candidates.population = population_.clients;
@@ -71,7 +73,7 @@ void Coordinator::wait_for_clients(Tick now) {
   std::optional<Tick> first;
   for (ClientId client = 0; client < population_.clients; ++client) {
     const auto task = state_.live.lower_bound({client, 0});
-    if (task != state_.live.end() && task->first.client == client) continue;
+    if ((task != state_.live.end() && task->first.client == client) || !affords(client)) continue;
     const auto when = population_.next_available(client, now + 1);
     if (when && (!first || *when < *first)) first = when;
   }

@@ -92,6 +92,8 @@ class Pacer {
   /// What the model that a client returns is compared with: the one it started from, or the current one.
   enum class Base : std::uint8_t { start, current };
   virtual Base base() const { return Base::start; }
+  /// Whether it has a say in the number of local steps.
+  virtual bool sets_steps() const { return false; }
   /// Local steps of a client's task when the pacer has a say in it (0: the recipe's own).
   virtual std::int64_t steps(ClientId /*client*/, const Recipe& /*recipe*/,
                              const ClientFacts& /*facts*/) const {

@@ -31,7 +31,8 @@ struct ClientRecord {
   std::uint32_t kept_version = 0;      // task number whose state proposal was accepted last; 0 = none
   Version held_model = kNoModel;       // version of the model the client has, were it deployed
   bool has_initial = false;            // it was sent the initial model, where that travels
-  std::int64_t private_runs = 0;       // of its privacy mechanism, in tasks given out so far
+  std::int64_t private_runs = 0;       // of its privacy mechanism, in tasks given out so far …
+  std::uint64_t private_examples = 0;  // … when it had so many examples
   std::vector<ObservedTask> observed;  // the latest kRemembered; of real time only
 
   static constexpr Version kNoModel = ~Version{0};
@@ -39,7 +40,7 @@ struct ClientRecord {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(tasks, kept_version, held_model, has_initial, private_runs, observed);
+    archive(tasks, kept_version, held_model, has_initial, private_runs, private_examples, observed);
   }
 };
 

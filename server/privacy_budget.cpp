@@ -25,42 +25,50 @@ PrivacyBudget::PrivacyBudget(const PrivacySettings& settings, const Recipe& reci
 }
 
 std::int64_t PrivacyBudget::runs_of(const Recipe& recipe, std::uint64_t examples) const {
-  if (settings_.unit == PrivacyUnit::example) return examples == 0 ? 0 : recipe.steps_for(examples);
+  if (of_examples()) return examples == 0 ? 0 : recipe.steps_for(examples);
   return settings_.local_noise ? 1 : 0;
 }
 
 double PrivacyBudget::rate(std::uint64_t examples) const {
-  if (settings_.unit == PrivacyUnit::example) return privacy::sample_rate(recipe_.batch_size, examples);
+  if (of_examples()) return privacy::sample_rate(recipe_.batch_size, examples);
   return settings_.local_noise ? 1.0 : cohort_share_;
 }
 
 double PrivacyBudget::noise(std::uint64_t examples) {
   if (settings_.noise_multiplier > 0.0) return settings_.noise_multiplier;
-  const std::uint64_t key = settings_.unit == PrivacyUnit::example ? examples : 0;
-  const auto known = noise_.find(key);
+  const auto known = noise_.find(key(examples));
   if (known != noise_.end()) return known->second;
-  const std::int64_t runs =
-      settings_.participations * (settings_.unit == PrivacyUnit::example ? runs_of(recipe_, examples) : 1);
-  return noise_[key] = privacy::calibrated_noise(settings_.accounting, settings_.epsilon, settings_.delta,
-                                                 rate(examples), runs);
+  const std::int64_t runs = settings_.participations * (of_examples() ? runs_of(recipe_, examples) : 1);
+  limits_[key(examples)].within = runs;
+  return noise_[key(examples)] = privacy::calibrated_noise(settings_.accounting, settings_.epsilon,
+                                                           settings_.delta, rate(examples), runs);
 }
 
 double PrivacyBudget::spent(std::uint64_t examples, std::int64_t runs) {
   if (runs == 0) return 0.0;
-  const std::pair key{settings_.unit == PrivacyUnit::example ? examples : 0, runs};
-  const auto known = spent_.find(key);
+  const std::pair asked{key(examples), runs};
+  const auto known = spent_.find(asked);
   if (known != spent_.end()) return known->second;
-  return spent_[key] = privacy::epsilon_of(settings_.accounting, noise(examples), rate(examples), runs,
-                                           settings_.delta);
+  return spent_[asked] = privacy::epsilon_of(settings_.accounting, noise(examples), rate(examples), runs,
+                                             settings_.delta);
 }
 
 bool PrivacyBudget::allows(std::uint64_t examples, std::int64_t runs) {
-  return settings_.epsilon == 0.0 || spent(examples, runs) <= settings_.epsilon * kHair;
+  if (settings_.epsilon == 0.0) return true;
+  (void)noise(examples);  // where it is computed, it is known to be enough for so many runs
+  Limits& limits = limits_[key(examples)];
+  if (runs > limits.within && runs < limits.beyond) {
+    if (spent(examples, runs) <= settings_.epsilon * kHair)
+      limits.within = runs;
+    else
+      limits.beyond = runs;
+  }
+  return runs <= limits.within;
 }
 
 TaskPrivacy PrivacyBudget::of_task(std::uint64_t examples, double clip) {
   TaskPrivacy task;
-  if (settings_.unit == PrivacyUnit::example) {
+  if (of_examples()) {
     task.example_clip = clip;
     task.example_noise = noise(examples);
     return task;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <utility>
@@ -53,12 +54,21 @@ class PrivacyBudget {
 
  private:
   double rate(std::uint64_t examples) const;
+  bool of_examples() const { return settings_.unit == PrivacyUnit::example; }
+  /// What answers are remembered by: clients of one size are alike, and where clients are hidden all are.
+  std::uint64_t key(std::uint64_t examples) const { return of_examples() ? examples : 0; }
 
   PrivacySettings settings_;
   Recipe recipe_;
   double cohort_share_;
   std::map<std::uint64_t, double> noise_;
   std::map<std::pair<std::uint64_t, std::int64_t>, double> spent_;
+  /// As many runs as are known to be within the budget, and the fewest known to be beyond it.
+  struct Limits {
+    std::int64_t within = 0;
+    std::int64_t beyond = std::numeric_limits<std::int64_t>::max();
+  };
+  std::map<std::uint64_t, Limits> limits_;
 };
 
 }  // namespace fedloom

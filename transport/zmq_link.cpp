@@ -108,7 +108,6 @@ struct ZmqLink::State {
     }
     socket.set(zmq::sockopt::curve_server, true);
     socket.set(zmq::sockopt::zap_domain, "fedloom");
-    socket.set(zmq::sockopt::zap_enforce_domain, true);
     door = std::make_unique<ZmqAdmission>(context, security.admits);
   }
 

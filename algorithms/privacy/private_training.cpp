@@ -7,6 +7,7 @@
 
 #include "algorithms/batch_gradient.hpp"
 #include "core/error.hpp"
+#include "core/hash.hpp"
 #include "models/gradient_clip.hpp"
 
 namespace fedloom::privacy {
@@ -56,10 +57,12 @@ void train_privately(const LocalObjective& objective, TaskRun& run, std::int64_t
   const double rate = sample_rate(recipe.batch_size, examples);
   const double expected = rate * static_cast<double>(examples);
   PoissonSample sample(examples, rate, run.secret_random(Stream::data_order));
-  Random noise = run.secret_random(Stream::noise);
   BatchGradient gradient(objective, run);
   for (std::int64_t t = 0; t < steps; ++t) {
     gradient.clipped_sum(sample.next(), privacy.example_clip);
+    // A sequence of its own for every step: one for all would come to its end in a long task.
+    Random noise(mixed({run.secret, static_cast<std::uint64_t>(t)}), Stream::noise, run.task->id.client,
+                 run.task->id.number);
     add_noise_and_divide(trained, run.gradient, privacy.example_noise * privacy.example_clip, expected,
                          noise);
     objective.correct(run, run.gradient);

@@ -151,6 +151,7 @@ RunEnded run_ended(const Json& from) {
   take(from, "windows", e.windows);
   take(from, "reason", e.reason);
   take(from, "model_hash", e.model_hash);
+  if (from.contains("metrics")) take(from, "metrics", e.metrics);
   return e;
 }
 

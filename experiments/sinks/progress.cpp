@@ -83,6 +83,8 @@ void ProgressSink::apply(const FederationEvent& event) {
     bytes_down_ += clients->bytes_down;
   } else if (const auto* ended = std::get_if<RunEnded>(&event)) {
     ended_ = *ended;
+    if (const auto spent = ended->metrics.find("epsilon"); spent != ended->metrics.end())
+      epsilon_ = spent->second;
     tick_ = ended->tick;
   }
 }

@@ -86,7 +86,10 @@ std::string ProgressSink::traffic_text() const {
 }
 
 std::string ProgressSink::epsilon_text() const {
-  const std::string spent = fmt::format("{:.2f}", *epsilon_);
+  // Up, as a bound is rounded.
+  const double unit = *epsilon_ < 0.1 ? 1e-4 : 1e-2;
+  const std::string spent =
+      fmt::format("{:.{}f}", std::ceil(*epsilon_ / unit - 1e-6) * unit, unit < 1e-3 ? 4 : 2);
   return options_.epsilon > 0.0 ? fmt::format("{} of {:g}", spent, options_.epsilon) : spent;
 }
 

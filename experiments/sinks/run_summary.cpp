@@ -130,6 +130,8 @@ void SummarySink::on(const FederationEvent& event) {
     summary_.simulated_seconds = seconds(ended->tick);
     summary_.reason = ended->reason;
     summary_.model_hash = ended->model_hash;
+    if (const auto spent = ended->metrics.find("epsilon"); spent != ended->metrics.end())
+      summary_.epsilon = spent->second;
   }
 }
 

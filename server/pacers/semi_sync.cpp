@@ -41,6 +41,7 @@ class SemiSyncPacer : public FixedWindowPacer {
     return std::nullopt;
   }
 
+  bool sets_steps() const override { return true; }
   std::int64_t steps(ClientId client, const Recipe& /*recipe*/, const ClientFacts& facts) const override {
     const auto fits = [&](std::int64_t steps) {
       return facts.duration_of_steps(client, steps).value_or(period() + 1) <= period();

@@ -122,6 +122,23 @@ TEST(BatchGradient, ClippedExamplesHaveTheLengthOfTheBound) {
   EXPECT_NEAR(norm(task.gradient), 0.25, 1e-6);
 }
 
+// One example of twenty-three is infinite: the sum is that of the others, whatever piece it was in.
+TEST(BatchGradient, AnExampleThatIsNotFiniteIsLeftOut) {
+  for (const std::int64_t at_once : {1, 4, 23}) {
+    NoiseTask task(model_with_data("mlp"), 23, {.batch_size = 64, .micro_batch = at_once});
+    BatchGradient gradient(kObjective, task.run);
+    std::vector<std::uint32_t> others;
+    for (std::uint32_t i = 0; i < 23; ++i)
+      if (i != 7) others.push_back(i);
+    gradient.clipped_sum(others, 0.8);
+    const FloatBuffer expected = task.gradient;
+    task.data.spoil(7);
+    const auto sum = gradient.clipped_sum(first(23), 0.8);
+    expect_near(task.gradient, expected);
+    EXPECT_GE(sum.clipped, 1U);
+  }
+}
+
 // Before anything is computed: running statistics are not touched. Frozen ones mix nothing.
 TEST(BatchGradient, RefusesToClipExamplesThatMix) {
   NoiseTask task(model_with_data("resnet_with_batch_norm"), 4, {.batch_size = 4});

@@ -235,7 +235,8 @@ TEST(PrivacyGap, IsOpenUnlessAnObjectiveClosesIt) {
     return make_algorithm(name, settings).objective->privacy_gap(unit);
   };
   for (const char* covered :
-       {"fedavg", "fedprox", "fedit", "ffa_lora", "lora_fair", "rolora", "flora", "hetlora"})
+       {"fedavg", "fedprox", "fedit", "ffa_lora", "lora_fair", "rolora", "flora", "hetlora", "fedex_lora",
+        "flexlora", "fedsvd", "fedsa_lora", "local_only", "centralised", "fedadam"})
     EXPECT_EQ(gap(covered, "{}", PrivacyUnit::example), "") << covered;
   EXPECT_EQ(gap("scaffold", "{option: 2}", PrivacyUnit::example), "");
   EXPECT_THAT(gap("scaffold", "{option: 1}", PrivacyUnit::example), ::testing::HasSubstr("option: 2"));

@@ -1,5 +1,5 @@
-// Key files and the list of clients: what is written is read back, slips are named with file and line, changes are
-// taken up while the list is in use, and a federation that others can reach is not run without.
+// Key files and the list of clients: what is written is read back, slips are named with file and line,
+// changes are taken up while the list is in use, and a federation that others can reach is not run without.
 #include "experiments/deploy_keys.hpp"
 
 #include <filesystem>
@@ -44,14 +44,16 @@ TEST(KeyFile, SaysWhatIsWrong) {
   EXPECT_THAT(error_of([&] { read_key_file(folder / "none"); }), HasSubstr("none"));
   EXPECT_THAT(error_of([&] { read_key_file(folder.write("a", "hello\n")); }), HasSubstr("fedloom keygen"));
   const std::string mixed = "public " + make_key_pair().public_key + "\nsecret " + pair.secret_key + "\n";
-  EXPECT_THAT(error_of([&] { read_key_file(folder.write("b", mixed)); }), HasSubstr("not that of the secret key"));
+  EXPECT_THAT(error_of([&] { read_key_file(folder.write("b", mixed)); }),
+              HasSubstr("not that of the secret key"));
 }
 
 TEST(ClientKeys, KnowWhoMayBeWhom) {
   const TempFolder folder;
   const std::string kitchen = make_key_pair().public_key;
   const std::string garage = make_key_pair().public_key;
-  ClientKeys keys(folder.write("list", "# our clients\n\n" + kitchen + " 0 the kitchen\n" + garage + "  3\r\n"));
+  ClientKeys keys(
+      folder.write("list", "# our clients\n\n" + kitchen + " 0 the kitchen\n" + garage + "  3\r\n"));
   EXPECT_EQ(keys.name_of(kitchen), "client 0 (the kitchen)");
   EXPECT_EQ(keys.name_of(garage), "client 3");
   EXPECT_EQ(keys.name_of(make_key_pair().public_key), std::nullopt);
@@ -100,12 +102,14 @@ TEST(DeployKeys, OpenEndpointsNeedThem) {
     EXPECT_EQ(server_keys(deploy, false).security, nullptr);
     EXPECT_EQ(client_security(deploy, local, "", false), nullptr);
   }
-  for (const char* open : {"tcp://0.0.0.0:8470", "tcp://*:8470", "tcp://192.168.1.5:8470", "tcp://[::]:8470"}) {
+  for (const char* open :
+       {"tcp://0.0.0.0:8470", "tcp://*:8470", "tcp://192.168.1.5:8470", "tcp://[::]:8470"}) {
     deploy.listen = open;
     EXPECT_THAT(error_of([&] { server_keys(deploy, false); }), HasSubstr("--insecure")) << open;
     EXPECT_EQ(server_keys(deploy, true).security, nullptr);
   }
-  EXPECT_THAT(error_of([&] { client_security(deploy, "tcp://far.example:1", "", false); }), HasSubstr("--key"));
+  EXPECT_THAT(error_of([&] { client_security(deploy, "tcp://far.example:1", "", false); }),
+              HasSubstr("--key"));
   EXPECT_EQ(client_security(deploy, "tcp://far.example:1", "", true), nullptr);
 }
 

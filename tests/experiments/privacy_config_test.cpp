@@ -72,6 +72,19 @@ TEST(PrivacyConfig, WhatTheAccountingDoesNotCoverIsRefusedWithTheReason) {
   expect_refused(client + "strategy=centralised", "no updates travel");
 }
 
+TEST(PrivacyConfig, MoreThatIsNotCovered) {
+  const std::string client = "privacy={unit: client, epsilon: 3}\nsampler=all\n";
+  expect_refused(client + "pacer={name: sync, clients_per_round: 4, weights: uniform, over_selection: 0.5}",
+                 "set it to 0");
+  expect_refused(client + "pacer.weights=uniform\nevaluate.clients=2", "evaluate.clients: 0");
+  expect_refused("privacy={unit: client, epsilon: 0.5, noise: client, clip_norm: 300}",
+                 "lower privacy.clip_norm");
+  expect_refused(
+      "privacy={unit: example, epsilon: 3}\npacer={name: semi_sync, window: 10s}\n"
+      "devices={compute: 0.01}",
+      "privacy.noise_multiplier");
+}
+
 TEST(PrivacyConfig, KeysThatContradictEachOther) {
   expect_refused("privacy={epsilon: 3}", "protects nothing");
   expect_refused("privacy={unit: example}", "needs epsilon, a budget, or noise_multiplier");

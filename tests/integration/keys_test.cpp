@@ -1,5 +1,5 @@
-// A deployed federation with keys, made by the program as a user makes them: the same model as the simulation, wrong
-// keys turned away while the others go on, a revoked client dropped and let in again.
+// A deployed federation with keys, made by the program as a user makes them: the same model as the
+// simulation, wrong keys turned away while the others go on, a revoked client dropped and let in again.
 #include <algorithm>
 #include <fstream>
 
@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::size_t kClients = 3;
 const char* const kAnyPort = "tcp://127.0.0.1:0";
-const Words kLong = set({"rounds=300", "evaluate.every=100", "deploy.heartbeat=50ms", "deploy.lost_after=1h"});
+const Words kLong =
+    set({"rounds=300", "evaluate.every=100", "deploy.heartbeat=50ms", "deploy.lost_after=1h"});
 
 class Keyed : public ::testing::Test {
  protected:
@@ -34,7 +35,9 @@ class Keyed : public ::testing::Test {
     for (const std::size_t i : clients) text += keys_[i] + " " + std::to_string(i) + " device\n";
     std::filesystem::rename(folder_.write("next", text), folder_ / "clients.keys");
   }
-  Words server_words() const { return {"--key", folder_ / "server.key", "--clients", folder_ / "clients.keys"}; }
+  Words server_words() const {
+    return {"--key", folder_ / "server.key", "--clients", folder_ / "clients.keys"};
+  }
   Words client_words(std::size_t key) const {
     return Words{"--key", folder_ / name(key)} + set({"deploy.server_key=" + server_key_});
   }
@@ -54,7 +57,8 @@ TEST_F(Keyed, EqualsTheSimulation) {
   const RunSummary deployed = federation.expect_good_end();
   const RunSummary simulated = federation.simulated();
   EXPECT_EQ(deployed.model_hash, simulated.model_hash);
-  EXPECT_EQ(deployed.bytes_up, simulated.bytes_up) << "what is counted is what our messages say, not what hides them";
+  EXPECT_EQ(deployed.bytes_up, simulated.bytes_up)
+      << "what is counted is what our messages say, not what hides them";
   EXPECT_EQ(deployed.clients_dropped, 0U);
 }
 

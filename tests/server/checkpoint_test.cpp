@@ -39,8 +39,8 @@ Checkpoint sample(std::int64_t size = 5, WindowId windows = 7) {
   state.totals.tasks = 70;
   state.totals.best_accuracy = 0.75;
   state.totals.windows_to_target = -1;
-  state.records[3] = {4, 2, 6, true, 40, {{12, 5}, {13, 5}}};
-  state.records[1'000'000'000'000U] = {1, 0, ClientRecord::kNoModel, false, 0, {}};
+  state.records[3] = {4, 2, 6, true, 40, 7, {{12, 5}, {13, 5}}};
+  state.records[1'000'000'000'000U] = {1, 0, ClientRecord::kNoModel, false, 0, 0, {}};
   state.superseded = {{3, 1}, {4, 9}};
   state.server.version = 6;
   state.server.model = ParameterVector(layout_of(size));

@@ -145,6 +145,48 @@ TEST(PrivateExamples, OverlappingTasksEndAtTheBudgetToo) {
               setup.config.privacy->epsilon);
 }
 
+// Four updates of a buffer of four, after which nobody can be asked: they were paid for, so they make a
+// model, and the run's end says what was spent.
+TEST(PrivateExamples, WhatIsInWhenTheBudgetEndsCounts) {
+  FederationSetup setup = of_examples(epsilon(1.5, 0.5, 4) * 1.0001, 0);
+  setup.pacer_name = "fedbuff";
+  setup.pacer = "{concurrency: 3, buffer: 4}";  // of three clients, each of whom has one task
+  Federation federation(fedavg(), setup);
+  federation.coordinator->begin(0);
+  Tick tick = 0;
+  while (!federation.coordinator->ended()) {
+    ASSERT_LT(++tick, 100);
+    while (!federation.port.calls.empty() && !federation.coordinator->ended()) {
+      const auto [when, what, window] = *federation.port.calls.begin();
+      federation.port.calls.erase(federation.port.calls.begin());
+      federation.coordinator->on_moment(std::max(when, tick), what, window);
+    }
+    if (federation.coordinator->ended()) break;
+    ASSERT_FALSE(federation.coordinator->state().live.empty());
+    federation.finish(tick, federation.coordinator->state().live.begin()->first.client, 1.0F);
+  }
+  const auto closed = federation.port.all<WindowClosed>();
+  std::uint64_t accepted = 0;
+  for (const WindowClosed& window : closed) accepted += window.accepted;
+  EXPECT_GE(accepted, 3U) << "every accepted update is in some window";
+  EXPECT_GT(federation.parameter(), 0.0);
+  const RunEnded ended = federation.port.all<RunEnded>().at(0);
+  EXPECT_EQ(ended.reason, "privacy budget");
+  EXPECT_DOUBLE_EQ(ended.metrics.at("epsilon"), epsilon(1.5, 0.5, 4));
+}
+
+// Its earlier steps went by the rate of another size.
+TEST(PrivateExamples, AClientOfAnotherSizeIsNotAskedAgain) {
+  FederationSetup setup = of_examples(0.0, 3);
+  std::uint64_t grown = 10;
+  setup.examples = [&grown](ClientId client) { return client == 0 ? grown : 10; };
+  Federation federation(fedavg(), setup);
+  federation.coordinator->begin(0);
+  grown = 5000;
+  for (ClientId client = 0; client < 3; ++client) federation.finish(1, client, 1.0F, 10);
+  EXPECT_EQ(federation.open_clients(), (std::vector<ClientId>{1, 2}));
+}
+
 // What was given out and lost is spent all the same, and a resumed run knows it.
 TEST(PrivateExamples, ASpentBudgetIsPartOfTheCheckpoint) {
   Federation federation(fedavg(), of_examples(0.0, 2));
@@ -232,6 +274,29 @@ TEST(PrivateClients, ARoundWithNobodyIsARound) {
   EXPECT_DOUBLE_EQ(federation.coordinator->state().epsilon, epsilon(2.0, 0.05, 60));
 }
 
+TEST(PrivateClients, ABudgetThatIsTooSmallForOneRoundIsNotTouched) {
+  FederationSetup setup = of_clients(1);
+  setup.config.privacy->epsilon = 0.5 * epsilon(2.0, 1.0, 1);
+  Federation federation(fedavg(), setup);
+  federation.coordinator->begin(0);
+  EXPECT_TRUE(federation.coordinator->ended());
+  EXPECT_TRUE(federation.port.started.empty());
+  EXPECT_EQ(federation.port.all<RunEnded>().at(0).reason, "privacy budget");
+  EXPECT_EQ(federation.port.all<RunEnded>().at(0).metrics.at("epsilon"), 0.0);
+}
+
+// The same cohort and updates again get the same noise, another sum another.
+TEST(PrivateClients, NoiseIsThatOfItsSum) {
+  const auto noise = [](float delta) {
+    Federation federation(fedavg(), of_clients(1));
+    federation.coordinator->begin(0);
+    for (ClientId client = 0; client < 4; ++client) federation.finish(1, client, delta);
+    return federation.parameter() - static_cast<double>(delta);
+  };
+  EXPECT_EQ(noise(1.0F), noise(1.0F));
+  EXPECT_GT(std::abs(noise(1.0F) - noise(2.0F)), 1e-3);
+}
+
 TEST(PrivateClients, TheRunEndsBeforeTheNextRoundOverspends) {
   FederationSetup setup = of_clients(1);
   setup.config.windows = 50;
@@ -274,6 +339,8 @@ TEST(PrivateClients, TheNormFollowsTheUpdates) {
   EXPECT_NEAR(federation.port.all<WindowClosed>().at(0).metrics.at("clip_norm"), expected, 1e-3);
   EXPECT_NEAR(federation.port.started.back().recipe.privacy.update_clip, expected, 1e-3);
   EXPECT_TRUE(federation.port.started.back().recipe.privacy.counts_clipped);
+  for (const auto& [name, value] : federation.port.all<WindowClosed>().at(0).metrics)
+    EXPECT_TRUE(name == "epsilon" || name == "clip_norm") << name << " leaves the server";
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -31,6 +32,11 @@ class NoiseData : public LocalData {
   }
 
   std::size_t size() const override { return labels_.size(); }
+  /// Makes every feature of an example infinite.
+  void spoil(std::size_t example) {
+    std::fill_n(features_.begin() + static_cast<std::ptrdiff_t>(example * width_), width_,
+                std::numeric_limits<float>::infinity());
+  }
   Batch batch(std::span<const std::uint32_t> positions) override {
     batch_features_.clear();
     batch_tokens_.clear();

@@ -1,4 +1,5 @@
-// Keys at the door: who is let in, who is not and why, revocation while connected, and what an eavesdropper sees.
+// Keys at the door: who is let in, who is not and why, revocation while connected, and what an eavesdropper
+// sees.
 #include "transport/security.hpp"
 
 #include <map>
@@ -67,7 +68,8 @@ TEST_F(SecurityTest, ClientsWithKnownKeysTalk) {
   const Message message = make_message(3, 100, {3'000'000});
   client->channel->send(kServerPeer, message);
   server->channel->send(1, message);
-  ASSERT_TRUE(world.wait([&] { return client->seen.messages.size() == 1 && server->seen.messages.size() == 1; }));
+  ASSERT_TRUE(
+      world.wait([&] { return client->seen.messages.size() == 1 && server->seen.messages.size() == 1; }));
   EXPECT_TRUE(same(server->seen.messages[0].second, message));
   EXPECT_TRUE(same(client->seen.messages[0].second, message));
 }
@@ -76,15 +78,18 @@ TEST_F(SecurityTest, StrangersAreTurnedAwayWithTheReason) {
   auto server = world.server(server_options());
   const KeyPair stranger = make_key_pair();
   auto unknown = world.client(server->channel->endpoint(), client_options(stranger, server_.public_key));
-  ASSERT_TRUE(world.wait([&] { return server->seen.refused(Reason::key) > 0 && unknown->seen.refused(Reason::key) > 0; }));
-  EXPECT_NE(server->seen.refusals[0].text.find(stranger.public_key), std::string::npos) << server->seen.refusals[0].text;
+  ASSERT_TRUE(world.wait(
+      [&] { return server->seen.refused(Reason::key) > 0 && unknown->seen.refused(Reason::key) > 0; }));
+  EXPECT_NE(server->seen.refusals[0].text.find(stranger.public_key), std::string::npos)
+      << server->seen.refusals[0].text;
   EXPECT_NE(unknown->seen.refusals[0].text.find("does not know our key"), std::string::npos);
   EXPECT_EQ(unknown->seen.joined() + server->seen.joined(), 0U);
 }
 
 TEST_F(SecurityTest, WhoeverExpectsAnotherServerIsNotLetIn) {
   auto server = world.server(server_options());
-  auto misled = world.client(server->channel->endpoint(), client_options(client_, make_key_pair().public_key));
+  auto misled =
+      world.client(server->channel->endpoint(), client_options(client_, make_key_pair().public_key));
   ASSERT_TRUE(world.wait([&] { return server->seen.refused(Reason::key) > 0; }));
   EXPECT_EQ(misled->seen.joined() + server->seen.joined(), 0U);
 }
@@ -136,17 +141,19 @@ TEST_F(SecurityTest, EveryByteIsCounted) {
     server->channel->send(1, make_message(1, 5, {size, 8}));
     ++count;
   }
-  ASSERT_TRUE(wait([&] { return server->seen.messages.size() == count && client->seen.messages.size() == count; }));
+  ASSERT_TRUE(
+      wait([&] { return server->seen.messages.size() == count && client->seen.messages.size() == count; }));
   const auto agree = [&] {
     const ChannelStats at_client = client->channel->stats();
     const ChannelStats at_server = server->channel->stats();
-    return at_client.sent.socket_bytes() == relay.to_server() && at_server.sent.socket_bytes() == relay.to_client() &&
+    return at_client.sent.socket_bytes() == relay.to_server() &&
+           at_server.sent.socket_bytes() == relay.to_client() &&
            at_server.received.socket_bytes() == relay.to_server() &&
            at_client.received.socket_bytes() == relay.to_client();
   };
   ASSERT_TRUE(wait(agree)) << "client sent " << client->channel->stats().sent.socket_bytes() << " of "
-                           << relay.to_server() << ", server " << server->channel->stats().sent.socket_bytes() << " of "
-                           << relay.to_client();
+                           << relay.to_server() << ", server " << server->channel->stats().sent.socket_bytes()
+                           << " of " << relay.to_client();
 }
 
 // What passes by contains neither the parameters nor the head of a message.

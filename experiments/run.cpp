@@ -211,15 +211,9 @@ void Session::note_peaks() {
 
 bool Session::checkpoint(const FederationState& state) {
   if (launcher_) launcher_->forgive();
-  const EvaluateConfig& evaluate = config_.evaluate;
-  // In real time a round that is run again is another one, whose privacy is spent as well: none may be
-  // forgotten.
-  const bool spends = options_.deployed && config_.privacy.unit != "none";
-  const bool due = spends || (config_.checkpoint.every > 0 && state.windows % config_.checkpoint.every == 0);
-  const bool at_target =
-      evaluate.target_accuracy > 0 && evaluate.stop_at_target && state.totals.windows_to_target >= 0;
-  const bool last = (config_.rounds > 0 && state.windows >= config_.rounds) || at_target;
-  if (!due && !last && interrupt_wish() == Interrupt::none) return false;
+  const bool due =
+      checkpoint_is_due(config_, options_.deployed, state.windows, state.totals.windows_to_target >= 0);
+  if (!due && interrupt_wish() == Interrupt::none) return false;
   files_->events().sync();
   Checkpoint checkpoint;
   checkpoint.state = state;

@@ -44,6 +44,14 @@ bool has_nothing_left(const ExperimentConfig& config, const RunSummary& summary,
   return at_rounds || at_target || at_time;
 }
 
+bool checkpoint_is_due(const ExperimentConfig& config, bool deployed, WindowId windows, bool reached_target) {
+  const std::uint64_t every = deployed && config.privacy.unit != "none" ? 1 : config.checkpoint.every;
+  const EvaluateConfig& evaluate = config.evaluate;
+  const bool at_target = evaluate.target_accuracy > 0 && evaluate.stop_at_target && reached_target;
+  const bool last = (config.rounds > 0 && windows >= config.rounds) || at_target;
+  return last || (every > 0 && windows % every == 0);
+}
+
 ProgressOptions progress_options(const ExperimentConfig& config, bool deployed) {
   ProgressOptions progress = terminal_options(2);
   progress.rounds = config.rounds;

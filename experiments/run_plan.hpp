@@ -28,6 +28,10 @@ std::string endpoint_for(const ExperimentConfig& config, bool deployed, const st
 /// Whether a finished run has reached what is asked of it now. `saved`: rounds of its newest checkpoint.
 bool has_nothing_left(const ExperimentConfig& config, const RunSummary& summary,
                       std::optional<WindowId> saved);
+/// Whether a checkpoint belongs at the end of this round: as often as is asked for, at the last, and in a
+/// private federation of real time at all, as a round that is run again there is another one, whose privacy
+/// is spent too.
+bool checkpoint_is_due(const ExperimentConfig& config, bool deployed, WindowId windows, bool reached_target);
 /// What the terminal is told of the plan.
 ProgressOptions progress_options(const ExperimentConfig& config, bool deployed);
 

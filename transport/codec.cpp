@@ -5,6 +5,7 @@
 
 #include "transport/bounded_archive.hpp"
 #include "transport/channel.hpp"
+#include "transport/frame.hpp"
 #include "transport/printable.hpp"
 
 namespace fedloom {
@@ -159,7 +160,7 @@ void fill(const Message& message, Task& v) {
 void fill(const Message& message, Update& v) {
   unpack(message, v.id, v.reason, v.error, v.examples, v.steps, v.loss_sum, v.loss_count, v.scalars,
          v.reports);
-  expect_known(v.reason, Reason::limit);
+  expect_known(v.reason, kLastReason);
   make_printable(v.error, kSentenceCharacters);
   if (message.blobs.empty()) return;
   std::vector<PayloadHead> slots;
@@ -189,7 +190,7 @@ void fill(const Message& message, Verdicts& v) {
   unpack(message, v.entries, v.forget, v.retired);
   for (const Verdicts::Entry& entry : v.entries) {
     expect_known(entry.verdict, Verdict::cancelled);
-    expect_known(entry.reason, Reason::limit);
+    expect_known(entry.reason, kLastReason);
   }
 }
 

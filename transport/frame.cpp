@@ -49,7 +49,7 @@ std::uint64_t checksum(std::span<const std::byte> header, std::span<const std::b
 
 ParsedFrame refused(Reason reason, std::string text) { return {reason, std::move(text), {}}; }
 
-bool is_reason(std::uint8_t value) { return value <= static_cast<std::uint8_t>(Reason::limit); }
+bool is_reason(std::uint8_t value) { return value <= static_cast<std::uint8_t>(kLastReason); }
 
 }  // namespace
 

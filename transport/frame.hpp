@@ -25,6 +25,9 @@
 
 namespace fedloom {
 
+/// What comes from outside is compared with it.
+inline constexpr Reason kLastReason = Reason::key;
+
 inline constexpr std::uint32_t kFrameMagic = 0x4d4c4446;
 inline constexpr std::uint16_t kProtocolVersion = 3;
 inline constexpr std::size_t kFrameHeaderBytes = 32;

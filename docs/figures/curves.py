@@ -22,18 +22,33 @@ FIGURES = {
     "cifar10-pfl": ("CIFAR-10, 1000 users, 50 per round", [("cifar10-pfl-1", "FedAvg")]),
 }
 
-# Against the federation's time in seconds, mean and range over seeds 1 to 3: title, column, label of it, runs.
+# Against the federation's time in seconds, mean and range over seeds 1 to 3: title, column, label of it, its limits, runs.
 BY_TIME = {
     "mnist-bias": (
         "softmax on MNIST, one digit per client, F-80",
         "test_loss",
         "test loss",
+        (0.26, 0.4),
         [
             ("bias-sync", "synchronous"),
             ("bias-async-weight", "asynchronous, unbiased"),
             ("bias-async-identical", "asynchronous, identical"),
             ("bias-fedfix-weight", "FedFix 0.2, unbiased"),
             ("bias-fedfix-identical", "FedFix 0.2, identical"),
+        ],
+    ),
+    "fedfix-f80": (
+        "CIFAR-10, Dirichlet(0.1), 20 clients, F-80",
+        "test_accuracy",
+        "test accuracy",
+        (0.08, 0.45),
+        [
+            ("fedfix-f80-sync", "synchronous"),
+            ("fedfix-f80-fedfix-0.8", "FedFix 0.8"),
+            ("fedfix-f80-fedfix-0.5", "FedFix 0.5"),
+            ("fedfix-f80-fedbuff-10", "FedBuff 10"),
+            ("fedfix-f80-fedbuff-5", "FedBuff 5"),
+            ("fedfix-f80-async-weight", "asynchronous"),
         ],
     ),
 }
@@ -66,14 +81,14 @@ def by_time(name, column):
     return times, [[rows[time] for rows in runs] for time in times]
 
 
-for file_name, (title, column, label, runs) in BY_TIME.items():
+for file_name, (title, column, label, limits, runs) in BY_TIME.items():
     figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
     for name, text in runs:
         times, values = by_time(name, column)
         (line,) = axes.plot(times, [sum(v) / len(v) for v in values], label=text)
         axes.fill_between(times, [min(v) for v in values], [max(v) for v in values], color=line.get_color(), alpha=0.2)
-    axes.set(title=title, xlabel="simulated time, s", ylabel=label, ylim=(0.26, 0.4), xlim=(0, None))
+    axes.set(title=title, xlabel="simulated time, s", ylabel=label, ylim=limits, xlim=(0, None))
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper right", fontsize="small")
+    axes.legend(loc="upper right" if column == "test_loss" else "upper left", fontsize="small")
     figure.savefig(HERE / f"{file_name}.svg", metadata={"Date": None})
     plt.close(figure)

@@ -84,12 +84,12 @@ TEST_F(SameBits, WithPrivacyOfExamplesAndOfClients) {
   EXPECT_NE(contents(folder_ / ("run" + std::to_string(runs_)) + "/events.jsonl").find("\"privacy budget\""),
             std::string::npos)
       << "the experiment does not do what it is here for";
-  expect_equal(kSmall + set({"sampler=poisson", "pacer.weights=uniform",
+  expect_equal(kSmall + set({"evaluate.clients=0", "sampler=poisson", "pacer.weights=uniform",
                              "privacy={unit: client, noise_multiplier: 0.3, adaptive: {quantile: 0.5}}"}),
                {on(1, "inproc"), on(3, "ipc"), on(2, "tcp", "server")});
-  expect_equal(
-      kSmall + set({"strategy=fedprox", "privacy={unit: client, noise_multiplier: 1, noise: client}"}),
-      {on(1, "inproc"), on(3, "ipc"), on(2, "tcp", "server")});
+  expect_equal(kSmall + set({"evaluate.clients=0", "strategy=fedprox",
+                             "privacy={unit: client, noise_multiplier: 1, noise: client}"}),
+               {on(1, "inproc"), on(3, "ipc"), on(2, "tcp", "server")});
 }
 
 TEST_F(SameBits, WithThreadsInAWorker) {

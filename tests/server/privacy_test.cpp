@@ -339,7 +339,8 @@ TEST(PrivateClients, TheNormFollowsTheUpdates) {
   EXPECT_NEAR(federation.port.all<WindowClosed>().at(0).metrics.at("clip_norm"), expected, 1e-3);
   EXPECT_NEAR(federation.port.started.back().recipe.privacy.update_clip, expected, 1e-3);
   EXPECT_TRUE(federation.port.started.back().recipe.privacy.counts_clipped);
-  for (const auto& [name, value] : federation.port.all<WindowClosed>().at(0).metrics)
+  const WindowClosed closed = federation.port.all<WindowClosed>().at(0);
+  for (const auto& [name, value] : closed.metrics)
     EXPECT_TRUE(name == "epsilon" || name == "clip_norm") << name << " leaves the server";
 }
 

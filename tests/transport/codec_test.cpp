@@ -370,9 +370,9 @@ TEST(Codec, UnknownEnumeratorsAreRefused) {
   verdicts.entries[0].verdict = static_cast<Verdict>(5);
   EXPECT_FALSE(decode<Verdicts>(encode(verdicts)).has_value());
   verdicts.entries[0].verdict = Verdict::cancelled;
-  verdicts.entries[0].reason = Reason::limit;
+  verdicts.entries[0].reason = Reason::key;
   EXPECT_TRUE(decode<Verdicts>(encode(verdicts)).has_value());
-  verdicts.entries[0].reason = static_cast<Reason>(14);
+  verdicts.entries[0].reason = static_cast<Reason>(15);
   EXPECT_FALSE(decode<Verdicts>(encode(verdicts)).has_value());
   Update update;
   update.reason = static_cast<Reason>(200);

@@ -14,6 +14,9 @@ namespace {
 // A hair below the bound, so that a weight rounded to a float does not go beyond it.
 constexpr double kBelow = 1.0 - 1e-6;
 
+// Of one target among so many; without any there is nothing to share.
+float share_of(std::size_t judged) { return 1.0F / static_cast<float>(std::max<std::size_t>(judged, 1)); }
+
 }  // namespace
 
 BatchGradient::BatchGradient(const LocalObjective& objective, TaskRun& run)
@@ -36,6 +39,7 @@ BatchGradient::Sum BatchGradient::in_pieces(std::span<const std::uint32_t> posit
                             {.training = true, .random = &dropout_, .statistics = run_.parameters});
     const std::span<float> dlogits(logit_gradient_.data(), logits.size());
     sum.loss += objective_.loss(run_, logits, run_.model->features(*run_.workspace), batch, dlogits).loss;
+    sum.judged += batch.judged();
     const bool first = begin == 0;
     const std::span<float> gradient = first ? run_.gradient : piece_gradient();
     sum.clipped += backward(batch, dlogits, gradient);
@@ -46,21 +50,26 @@ BatchGradient::Sum BatchGradient::in_pieces(std::span<const std::uint32_t> posit
 
 BatchGradient::Sum BatchGradient::mean(std::span<const std::uint32_t> positions) {
   FEDLOOM_CHECK(!positions.empty(), "the mean gradient of no examples");
-  const float share = 1.0F / static_cast<float>(positions.size());
-  return in_pieces(positions, [&](const Batch& batch, std::span<float> dlogits, std::span<float> gradient) {
-    // Scaling the small logit gradient by 1/B makes backward's sum the mean over the batch.
-    scale(dlogits.data(), share, dlogits.size());
-    run_.model->backward(run_.parameters, batch, *run_.workspace, dlogits, gradient, {});
-    return std::uint64_t{0};
-  });
+  const bool whole = in_one_piece(positions);
+  const Sum sum =
+      in_pieces(positions, [&](const Batch& batch, std::span<float> dlogits, std::span<float> gradient) {
+        // Scaling the small logit gradient makes backward's sum the mean over the batch.
+        scale(dlogits.data(), share_of(whole ? batch.judged() : positions.size()), dlogits.size());
+        run_.model->backward(run_.parameters, batch, *run_.workspace, dlogits, gradient, {});
+        return std::uint64_t{0};
+      });
+  // How many targets all pieces have is known only now, unless each example has its one.
+  if (!whole && sum.judged != positions.size())
+    scale(run_.gradient.data(), share_of(sum.judged) * static_cast<float>(positions.size()),
+          run_.gradient.size());
+  return sum;
 }
 
 BatchGradient::Sum BatchGradient::descend(std::span<const std::uint32_t> positions, double rate) {
   FEDLOOM_CHECK(!positions.empty() && in_one_piece(positions), "a joined step on {} examples, {} at once",
                 positions.size(), at_once_);
-  const float share = 1.0F / static_cast<float>(positions.size());
   return in_pieces(positions, [&](const Batch& batch, std::span<float> dlogits, std::span<float> gradient) {
-    scale(dlogits.data(), share, dlogits.size());
+    scale(dlogits.data(), share_of(batch.judged()), dlogits.size());
     run_.model->descend(run_.parameters, batch, *run_.workspace, dlogits, gradient, static_cast<float>(rate));
     return std::uint64_t{0};
   });
@@ -87,9 +96,10 @@ BatchGradient::Sum BatchGradient::clipped_sum(std::span<const std::uint32_t> pos
     model.backward(run_.parameters, batch, *run_.workspace, dlogits, {}, {.example_square_norms = squares});
     std::uint64_t clipped = 0;
     for (std::size_t i = 0; i < batch.size; ++i) {
+      const auto share = static_cast<double>(share_of(batch.judged(i)));
       // Norms come from sums of products, which may end a hair below zero.
-      const double norm = std::sqrt(std::max(0.0, squares[i]));
-      weights[i] = norm <= bound ? 1.0F : static_cast<float>(bound / norm * kBelow);
+      const double norm = share * std::sqrt(std::max(0.0, squares[i]));
+      weights[i] = static_cast<float>(norm <= bound ? share : share * (bound / norm * kBelow));
       clipped += norm <= bound ? 0 : 1;
       if (!std::isfinite(squares[i])) unsound.push_back(static_cast<std::uint32_t>(begin + i));
     }

@@ -16,14 +16,16 @@ namespace fedloom {
 class BatchGradient {
  public:
   struct Sum {
-    double loss = 0.0;          // over the examples, not clipped
+    double loss = 0.0;          // over the targets, not clipped
+    std::uint64_t judged = 0;   // targets that the loss is of: one an example, or its hidden tokens
     std::uint64_t clipped = 0;  // examples that were longer than the bound
   };
 
   /// Both must outlive it. The workspace must hold run.recipe.examples_at_once() examples or all there are.
   BatchGradient(const LocalObjective& objective, TaskRun& run);
 
-  /// run.gradient := mean over the examples at `positions` (at least one) of the gradient of their loss.
+  /// run.gradient := mean over the targets of the examples at `positions` (at least one) of the gradient of
+  /// their loss: over the examples where each has one, over all hidden tokens where those are predicted.
   /// Equal to that of the whole batch at once up to float rounding, but for layers that normalise over the
   /// batch: they see pieces.
   Sum mean(std::span<const std::uint32_t> positions);
@@ -36,13 +38,13 @@ class BatchGradient {
   Sum descend(std::span<const std::uint32_t> positions, double rate);
 
   /// run.gradient := sum over the examples at `positions` of g_i min(1, bound / |g_i|), g_i the gradient of
-  /// one example's loss over trained slices: zero for no examples. bound > 0. The norms come from a first
-  /// backward pass without parameter gradients, the sum from a second with weights (ghost clipping), so no
-  /// example's gradient is ever formed. Abadi et al., Deep Learning with Differential Privacy, CCS 2016; Li,
-  /// Tramèr, Liang, Hashimoto, Large Language Models Can Be Strong Differentially Private Learners, ICLR
-  /// 2022. The loss must treat examples apart, as cross-entropy does; a model that mixes them
-  /// (Model::mixing_layer) is refused with a UserError before anything is computed. An
-  /// example whose gradient is not finite adds nothing and counts as clipped.
+  /// one example's loss, the mean over its targets, over trained slices: zero for no examples. bound > 0. The
+  /// norms come from a first backward pass without parameter gradients, the sum from a second with weights
+  /// (ghost clipping), so no example's gradient is ever formed. Abadi et al., Deep Learning with Differential
+  /// Privacy, CCS 2016; Li, Tramèr, Liang, Hashimoto, Large Language Models Can Be Strong Differentially
+  /// Private Learners, ICLR 2022. The loss must treat examples apart, as cross-entropy does; a model that
+  /// mixes them (Model::mixing_layer) is refused with a UserError before anything is computed. An example
+  /// whose gradient is not finite adds nothing and counts as clipped.
   Sum clipped_sum(std::span<const std::uint32_t> positions, double bound);
 
  private:

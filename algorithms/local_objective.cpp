@@ -40,9 +40,10 @@ void LocalObjective::work(std::string_view kind, TaskRun& run) const {
   train_locally(*this, run);
 }
 
-LossSum LocalObjective::loss(TaskRun& run, std::span<const float> logits, std::span<const float> /*features*/,
-                             const Batch& batch, std::span<float> logit_gradient) const {
-  return softmax_cross_entropy(logits, {batch.targets, batch.size}, run.model->outputs(), logit_gradient);
+LossSum LocalObjective::loss(TaskRun& /*run*/, std::span<const float> logits,
+                             std::span<const float> /*features*/, const Batch& batch,
+                             std::span<float> logit_gradient) const {
+  return softmax_cross_entropy(logits, batch, logit_gradient);
 }
 
 void LocalObjective::correct(TaskRun& /*run*/, std::span<float> /*gradient*/) const {}

@@ -65,15 +65,17 @@ void train_locally(const LocalObjective& objective, TaskRun& run) {
   for (std::int64_t t = 0; t < steps; ++t) {
     const std::span<const std::uint32_t> positions = order.next();
     const double rate = scheduled_rate(recipe.schedule, recipe.learning_rate, t, steps);
+    BatchGradient::Sum sum;
     if (joined && gradient.in_one_piece(positions)) {
-      run.loss_sum += gradient.descend(positions, rate).loss;
+      sum = gradient.descend(positions, rate);
     } else {
-      run.loss_sum += gradient.mean(positions).loss;
+      sum = gradient.mean(positions);
       objective.correct(run, run.gradient);
       if (recipe.clip_norm > 0.0) clip_gradient(trained, run.gradient, recipe.clip_norm);
       run.optimizer->step(layout, run.parameters, run.gradient, rate);
     }
-    run.loss_count += positions.size();
+    run.loss_sum += sum.loss;
+    run.loss_count += sum.judged;
     ++run.steps;
   }
 }

@@ -83,6 +83,7 @@ void GatheredData::open(std::size_t size, std::function<ExampleView()> find) {
   find_ = std::move(find);
   view_.reset();
   augmented_.reset();
+  masking_.reset();
 }
 
 const ExampleView& GatheredData::view() {
@@ -101,28 +102,12 @@ const ExampleView& GatheredData::view() {
 
 Batch GatheredData::batch(std::span<const std::uint32_t> positions) {
   const ExampleView& mine = view();
-  const DataSpec& spec = mine.examples->spec();
-  const auto width = static_cast<std::size_t>(spec.width());
   indices_.clear();
   for (const std::uint32_t position : positions) indices_.push_back(mine.indices[position]);
-  labels_.resize(positions.size());
-  Batch batch;
-  batch.size = positions.size();
-  if (spec.vocabulary > 0) {
-    tokens_.resize(positions.size() * width);
-    mask_.resize(positions.size() * width);
-    mine.examples->gather_tokens(indices_, tokens_.data(), mask_.data(), labels_.data());
-    batch.tokens = tokens_.data();
-    batch.mask = mask_.data();
-  } else {
-    if (features_.size() < positions.size() * width) features_.resize(positions.size() * width);
-    mine.examples->gather(indices_, features_.data(), labels_.data());
-    if (augmented_)
-      fedloom::augment(augmented_->how, spec, positions.size(), features_.data(), augmented_->random,
-                       picture_row_);
-    batch.features = features_.data();
-  }
-  batch.targets = labels_.data();
+  const Batch batch = buffer_.gather(*mine.examples, indices_, masking_ ? &*masking_ : nullptr);
+  if (augmented_)
+    fedloom::augment(augmented_->how, mine.examples->spec(), batch.size, buffer_.features(),
+                     augmented_->random, picture_row_);
   return batch;
 }
 
@@ -206,6 +191,7 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   if (task.recipe.privacy.any())
     run.secret = mixed({world_->secret.value_or(world_->seed), fingerprint_of(task, run)});
   if (world_->augment.any()) data_.augment(world_->augment, run.step_random(Stream::augment));
+  data_.draw_masks(run.step_random(Stream::masking));
 
   Update update;
   update.id = task.id;
@@ -244,16 +230,17 @@ ClientEvaluation LocalTrainer::evaluate(ClientId client, std::uint32_t kept_vers
                      form.initial.size());
   ClientEvaluation result;
   result.client = client;
-  result.examples = view.size();
-  form.fit_workspace(std::min(kEvaluationBatch, std::max<std::size_t>(1, result.examples)));
-  data_.open(result.examples, [view = std::move(view)] { return view; });
+  const std::size_t examples = view.size();
+  form.fit_workspace(std::min(kEvaluationBatch, std::max<std::size_t>(1, examples)));
+  data_.open(examples, [view = std::move(view)] { return view; });
   std::vector<std::uint32_t> positions;
   for (std::size_t begin = 0; begin < data_.size(); begin += form.workspace->max_batch()) {
     positions.resize(std::min(form.workspace->max_batch(), data_.size() - begin));
     std::iota(positions.begin(), positions.end(), static_cast<std::uint32_t>(begin));
     const Batch batch = data_.batch(positions);
-    const LossSum sum = softmax_cross_entropy(form.model->forward(parameters, batch, *form.workspace, {}),
-                                              {batch.targets, batch.size}, form.model->outputs());
+    const LossSum sum =
+        softmax_cross_entropy(form.model->forward(parameters, batch, *form.workspace, {}), batch);
+    result.examples += batch.judged();
     result.loss_sum += sum.loss;
     result.correct += sum.correct;
   }

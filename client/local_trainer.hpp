@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "algorithms/algorithm.hpp"
+#include "client/batch_buffer.hpp"
 #include "client/client_store.hpp"
 #include "client/model_form.hpp"
 #include "core/messages.hpp"
@@ -31,6 +32,9 @@ class GatheredData : public LocalData {
   /// Pictures of later batches, until the next open(), are augmented with draws from `random`, in the order
   /// in which they are asked for.
   void augment(const Augmentation& how, const Random& random) { augmented_ = {how, random}; }
+  /// Where tokens are hidden, those of later batches, until the next open(), are chosen by draws from
+  /// `random` in the same way; otherwise they are those of evaluation.
+  void draw_masks(const Random& random) { masking_ = random; }
   Batch batch(std::span<const std::uint32_t> positions) override;
 
  private:
@@ -44,11 +48,9 @@ class GatheredData : public LocalData {
   std::function<ExampleView()> find_;
   std::optional<ExampleView> view_;
   std::vector<std::uint32_t> indices_;
-  FloatBuffer features_;
-  std::vector<std::int32_t> tokens_;
-  std::vector<std::uint8_t> mask_;
-  std::vector<std::int32_t> labels_;
+  BatchBuffer buffer_;
   std::optional<Augmented> augmented_;
+  std::optional<Random> masking_;
   std::vector<float> picture_row_;
 };
 

@@ -211,7 +211,7 @@ struct EvaluateClients {
 
 struct ClientEvaluation {
   ClientId client = 0;
-  std::uint64_t examples = 0;
+  std::uint64_t examples = 0;  // that were judged; hidden tokens, where those are predicted
   std::uint64_t correct = 0;
   double loss_sum = 0.0;
 };

@@ -29,6 +29,7 @@ enum class Stream : std::uint32_t {
   loss = 14,      // tasks that break off on their device
   estimate = 15,  // draws that a server plans with
   augment = 16,   // changes to training batches
+  masking = 17,   // tokens that are hidden to be predicted
 };
 
 /// One block of Philox4x32-10. A pure function; see the known answers in tests/core/random_test.cpp.

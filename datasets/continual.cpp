@@ -43,6 +43,8 @@ class Sequence {
     memory_bytes_ = 0;
     for (std::size_t source = 0; source < sources_.size(); ++source) {
       splits.push_back(sources_[source]->load(data_dir_, keep[source]));
+      if (splits.back().train->spec().predictions > 0)
+        throw user_error("continual: stages are made of labelled examples, and hidden tokens are no labels");
       hold_back(splits.back(), data_, seed_);
       const SplitExamples& split = splits.back();
       memory_bytes_ += split.train->memory_bytes();

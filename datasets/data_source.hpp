@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/registry.hpp"
 #include "datasets/examples.hpp"
@@ -29,6 +30,11 @@ class DataSource {
   virtual SplitExamples load(const std::string& data_dir, const KeptFeatures& keep) const;
   /// The same form of data from one folder: a deployed client's own files. Throws UserError.
   virtual SplitExamples load_folder(const std::string& folder) const;
+  /// The texts that load() would train on, without labels, for a source of texts: what vocabularies are
+  /// counted on and encoders pretrained. None for other sources. Throws UserError.
+  virtual std::optional<std::vector<std::string>> texts(const std::string& /*data_dir*/) const {
+    return std::nullopt;
+  }
   /// The federation itself, or null when this source has stored examples.
   virtual std::shared_ptr<const FederatedData> federate(const FederationRequest&) const { return nullptr; }
 };

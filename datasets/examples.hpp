@@ -10,9 +10,18 @@
 #include <vector>
 
 #include "core/data_spec.hpp"
+#include "core/random.hpp"
 #include "core/registry.hpp"
 
 namespace fedloom {
+
+/// Where examples with hidden tokens are written, K = spec().predictions.
+struct MaskedRows {
+  std::int32_t* tokens;   // (count, length), what the model reads
+  std::uint8_t* mask;     // (count, length)
+  std::int32_t* places;   // (count, K), the positions whose tokens are to be told
+  std::int32_t* targets;  // (count, K), those tokens; -1 (and place 0) where an example has fewer than K
+};
 
 /// N examples of one form; immutable and shared between threads.
 class Examples {
@@ -28,6 +37,10 @@ class Examples {
   /// Same for token data: tokens and mask (count, length). Default: programmer error.
   virtual void gather_tokens(std::span<const std::uint32_t> indices, std::int32_t* tokens, std::uint8_t* mask,
                              std::int32_t* labels) const;
+  /// The same where spec().predictions > 0, with tokens hidden: by draws from `draws`, or where it is nullptr
+  /// the same ones of an example whenever it is asked for. Default: programmer error.
+  virtual void gather_masked(std::span<const std::uint32_t> indices, Random* draws,
+                             const MaskedRows& rows) const;
   /// The natural client of example i (writer, speaker, user) where the source has one.
   virtual std::optional<std::uint32_t> group(std::size_t) const { return std::nullopt; }
   /// Whether the features of example i are in memory. Those of others must not be gathered (programmer

@@ -61,6 +61,18 @@ void JoinedExamples::gather_tokens(std::span<const std::uint32_t> indices, std::
   }
 }
 
+void JoinedExamples::gather_masked(std::span<const std::uint32_t> indices, Random* draws,
+                                   const MaskedRows& rows) const {
+  const auto width = static_cast<std::size_t>(spec().width());
+  const auto predictions = static_cast<std::size_t>(spec().predictions);
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    const Place at = place(indices[i]);
+    at.store.gather_masked({&at.index, 1}, draws,
+                           {rows.tokens + i * width, rows.mask + i * width, rows.places + i * predictions,
+                            rows.targets + i * predictions});
+  }
+}
+
 std::size_t JoinedExamples::memory_bytes() const {
   std::size_t bytes = offsets_.size() * sizeof(offsets_[0]);
   for (const auto& store : stores_) bytes += store->memory_bytes();

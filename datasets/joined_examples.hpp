@@ -24,6 +24,8 @@ class JoinedExamples final : public Examples {
   void gather(std::span<const std::uint32_t> indices, float* features, std::int32_t* labels) const override;
   void gather_tokens(std::span<const std::uint32_t> indices, std::int32_t* tokens, std::uint8_t* mask,
                      std::int32_t* labels) const override;
+  void gather_masked(std::span<const std::uint32_t> indices, Random* draws,
+                     const MaskedRows& rows) const override;
   std::optional<std::uint32_t> group(std::size_t i) const override;
   bool holds(std::size_t i) const override;
   std::size_t memory_bytes() const override;

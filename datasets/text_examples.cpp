@@ -8,94 +8,62 @@
 #include "datasets/split.hpp"
 #include "datasets/table_columns.hpp"
 #include "datasets/token_examples.hpp"
-#include "datasets/tokenizer.hpp"
 
 namespace fedloom {
 
 namespace {
 
-constexpr std::uint64_t kMostText = std::uint64_t{1} << 30;
-
-class Encoder {
- public:
-  explicit Encoder(const TokenSettings& settings)
-      : settings_(settings), kind_(settings.tokens == "words" ? TokenKind::words : TokenKind::characters) {}
-
-  void count(const TextTable& table, const std::vector<std::uint32_t>& rows) {
-    Vocabulary::Counter counter;
-    for (const std::uint32_t row : rows)
-      each_token(table.texts[row], [&](std::string_view token) { counter.add(token); });
-    vocabulary_ = counter.finish(static_cast<std::uint64_t>(settings_.min_count),
-                                 static_cast<std::uint64_t>(settings_.vocabulary));
+std::shared_ptr<const TokenExamples> encode(const TextTable& table, const LabelColumn& labels,
+                                            std::int64_t length, const TextEncoder& encoder) {
+  const Vocabulary& vocabulary = encoder.vocabulary();
+  const DataSpec spec{.shape = {length},
+                      .classes = labels.classes,
+                      .vocabulary = vocabulary.size(),
+                      .vocabulary_id = vocabulary.fingerprint()};
+  auto examples = std::make_shared<TokenExamples>(spec, table.groups);
+  std::vector<std::int32_t> row;
+  for (std::size_t i = 0; i < table.texts.size(); ++i) {
+    encoder.encode(table.texts[i], static_cast<std::size_t>(length), row);
+    if (row.empty()) row.push_back(Vocabulary::kUnknown);
+    examples->add(row, labels.values[i]);
   }
+  return examples;
+}
 
-  void read_vocabulary(const std::string& file) {
-    const std::string text = ByteSource::open(file, kMostText).read_all();
-    std::vector<std::string> tokens;
-    std::string_view rest = text;
-    while (!rest.empty()) {
-      const std::size_t end = std::min(rest.find('\n'), rest.size());
-      std::string token(rest.substr(0, end));
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-      if (!token.empty() && token.back() == '\r') token.pop_back();
-      if (token.empty())
-        throw user_error("{}:{}:1: an empty token; write one on every line", file, tokens.size() + 1);
-      tokens.push_back(std::move(token));
-    }
-    vocabulary_ = Vocabulary(std::move(tokens), file);
-  }
-
-  std::shared_ptr<const TokenExamples> encode(const TextTable& table, const LabelColumn& labels) const {
-    const DataSpec spec{{settings_.length}, labels.classes, vocabulary_.size()};
-    auto examples = std::make_shared<TokenExamples>(spec, table.groups);
-    const auto most = static_cast<std::size_t>(settings_.length);
-    std::vector<std::int32_t> row;
-    for (std::size_t i = 0; i < table.texts.size(); ++i) {
-      row.clear();
-      each_token(table.texts[i], [&](std::string_view token) {
-        if (row.size() < most) row.push_back(vocabulary_.number(token));
-      });
-      if (row.empty()) row.push_back(Vocabulary::kUnknown);
-      examples->add(row, labels.values[i]);
-    }
-    return examples;
-  }
-
- private:
-  template <class Take>
-  void each_token(const std::string& text, Take take) const {
-    const std::string lower = settings_.lower ? lower_case(text) : text;
-    for (const std::string_view token : split_tokens(lower, kind_)) take(token);
-  }
-
-  const TokenSettings& settings_;
-  TokenKind kind_;
-  Vocabulary vocabulary_;
-};
-
-}  // namespace
-
-SplitExamples encode_texts(const TextTable& train, const TextTable* test, double test_share,
-                           const ClassSettings& classes, const TokenSettings& settings,
-                           const std::string& vocabulary_file) {
-  const LabelColumn labels = read_labels(train.labels, train.file, classes.classes, classes.labels);
+// Training rows, and test rows when a share of them is held back.
+SplitExamples split_rows(const TextTable& train, double test_share) {
   SplitExamples split;
   split.train_indices.resize(train.texts.size());
   std::iota(split.train_indices.begin(), split.train_indices.end(), std::uint32_t{0});
-  if (test == nullptr) carve_test(split, test_share);
-  Encoder encoder(settings);
-  if (vocabulary_file.empty())
-    encoder.count(train, split.train_indices);
-  else
-    encoder.read_vocabulary(vocabulary_file);
-  split.train = encoder.encode(train, labels);
+  carve_test(split, test_share);
+  return split;
+}
+
+}  // namespace
+
+std::vector<std::string> training_texts(const TextTable& train, double test_share) {
+  std::vector<std::string> texts;
+  for (const std::uint32_t row : split_rows(train, test_share).train_indices)
+    texts.push_back(train.texts[row]);
+  return texts;
+}
+
+SplitExamples encode_texts(const TextTable& train, const TextTable* test, double test_share,
+                           const ClassSettings& classes, const TokenSettings& settings,
+                           std::optional<Vocabulary> vocabulary) {
+  const LabelColumn labels = read_labels(train.labels, train.file, classes.classes, classes.labels);
+  const double held_back = test == nullptr ? test_share : 0.0;
+  if (!vocabulary) vocabulary = count_vocabulary(settings, training_texts(train, held_back));
+  const TextEncoder encoder(settings, std::move(*vocabulary));
+  SplitExamples split = split_rows(train, held_back);
+  split.train = encode(train, labels, settings.length, encoder);
   split.validation.examples = split.train;
   if (test == nullptr) {
     split.test.examples = split.train;
     return split;
   }
-  return split_of(split.train,
-                  encoder.encode(*test, read_labels(test->labels, test->file, labels.classes, labels.names)));
+  const LabelColumn test_labels = read_labels(test->labels, test->file, labels.classes, labels.names);
+  return split_of(split.train, encode(*test, test_labels, settings.length, encoder));
 }
 
 }  // namespace fedloom

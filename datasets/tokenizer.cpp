@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/hash.hpp"
 
 namespace fedloom {
 
@@ -75,6 +76,12 @@ Vocabulary::Vocabulary(std::vector<std::string> tokens, const std::string& place
   for (std::size_t i = 0; i < tokens_.size(); ++i)
     if (!numbers_.emplace(tokens_[i], static_cast<std::int32_t>(i) + kFirst).second)
       throw user_error("{}: the token '{}' is there twice; a token has one number", place, tokens_[i]);
+}
+
+std::uint64_t Vocabulary::fingerprint() const {
+  std::string lines;
+  for (const std::string& token : tokens_) lines += token + '\n';
+  return std::max<std::uint64_t>(hash64(lines), 1);
 }
 
 std::int32_t Vocabulary::number(std::string_view token) const {

@@ -21,10 +21,12 @@ std::vector<std::string_view> split_tokens(std::string_view text, TokenKind kind
 /// With A-Z as a-z; other bytes stay, so that UTF-8 stays whole.
 std::string lower_case(std::string_view text);
 
-/// Numbers of tokens: 0 is padding, 1 every unknown token, 2 the most frequent known one.
+/// Numbers of tokens: 0 is padding, 1 every unknown token, 2 the most frequent known one. A hidden token is
+/// read as 0 too: what is padding is said by a batch's mask, so that models never read its number.
 class Vocabulary {
  public:
   static constexpr std::int32_t kPadding = 0;
+  static constexpr std::int32_t kHidden = 0;
   static constexpr std::int32_t kUnknown = 1;
   static constexpr std::int32_t kFirst = 2;
 
@@ -49,6 +51,8 @@ class Vocabulary {
   std::int32_t number(std::string_view token) const;
   /// Those from number 2.
   const std::vector<std::string>& tokens() const { return tokens_; }
+  /// Equal for equal tokens in equal order, never 0.
+  std::uint64_t fingerprint() const;
 
  private:
   std::vector<std::string> tokens_;

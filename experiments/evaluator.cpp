@@ -2,9 +2,11 @@
 #include "experiments/evaluator.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include <omp.h>
 
+#include "client/batch_buffer.hpp"
 #include "core/error.hpp"
 #include "models/loss.hpp"
 
@@ -16,10 +18,7 @@ constexpr std::size_t kPiece = 200;
 
 struct Evaluator::Lane {
   std::unique_ptr<Workspace> workspace;
-  FloatBuffer features;
-  std::vector<std::int32_t> tokens;
-  std::vector<std::uint8_t> mask;
-  std::vector<std::int32_t> labels;
+  BatchBuffer buffer;
 };
 
 Evaluator::Evaluator(std::shared_ptr<const Model> model, std::size_t threads) : model_(std::move(model)) {
@@ -32,32 +31,20 @@ std::optional<EvaluationResult> Evaluator::evaluate(std::span<const float> param
   if (view.size() == 0) return std::nullopt;
   FEDLOOM_CHECK(predictions.empty() || predictions.size() == view.size(), "{} predictions of {} examples",
                 predictions.size(), view.size());
-  const DataSpec& spec = view.examples->spec();
-  const auto width = static_cast<std::size_t>(spec.width());
+  if (!predictions.empty() && view.examples->spec().predictions > 0)
+    throw user_error("hidden tokens have no predicted class of an example; leave the predictions out");
   const std::size_t pieces = (view.size() + kPiece - 1) / kPiece;
   std::vector<LossSum> sums(pieces);
+  std::vector<std::size_t> judged(pieces);
   const auto evaluate_piece = [&](std::size_t piece, Lane& lane) {
     const std::size_t begin = piece * kPiece;
     const std::size_t count = std::min(kPiece, view.size() - begin);
     const std::span<const std::uint32_t> indices(view.indices.data() + begin, count);
     if (!lane.workspace) lane.workspace = model_->workspace(kPiece);
-    lane.labels.resize(count);
-    Batch batch;
-    batch.size = count;
-    if (spec.vocabulary > 0) {
-      lane.tokens.resize(count * width);
-      lane.mask.resize(count * width);
-      view.examples->gather_tokens(indices, lane.tokens.data(), lane.mask.data(), lane.labels.data());
-      batch.tokens = lane.tokens.data();
-      batch.mask = lane.mask.data();
-    } else {
-      lane.features.resize(std::max(lane.features.size(), count * width));
-      view.examples->gather(indices, lane.features.data(), lane.labels.data());
-      batch.features = lane.features.data();
-    }
-    batch.targets = lane.labels.data();
+    const Batch batch = lane.buffer.gather(*view.examples, indices);
     const std::span<const float> logits = model_->forward(parameters, batch, *lane.workspace, {});
-    sums[piece] = softmax_cross_entropy(logits, lane.labels, model_->outputs());
+    sums[piece] = softmax_cross_entropy(logits, batch);
+    judged[piece] = batch.judged();
     if (predictions.empty()) return;
     const std::size_t classes = model_->outputs();
     for (std::size_t i = 0; i < count; ++i) {
@@ -76,9 +63,10 @@ std::optional<EvaluationResult> Evaluator::evaluate(std::span<const float> param
     result.loss += sum.loss;
     correct += sum.correct;
   }
-  result.examples = view.size();
-  result.loss /= static_cast<double>(view.size());
-  result.accuracy = static_cast<double>(correct) / static_cast<double>(view.size());
+  result.examples = std::accumulate(judged.begin(), judged.end(), std::uint64_t{0});
+  const double count = static_cast<double>(std::max<std::uint64_t>(result.examples, 1));
+  result.loss /= count;
+  result.accuracy = static_cast<double>(correct) / count;
   return result;
 }
 

@@ -17,7 +17,8 @@ class Evaluator {
   /// threads >= 1.
   Evaluator(std::shared_ptr<const Model> model, std::size_t threads);
 
-  /// Mean loss and accuracy over the view; nothing when it is empty. `parameters` in the model's layout.
+  /// Mean loss and accuracy over the view, or over the hidden tokens of its examples, which then are what is
+  /// counted as examples; nothing when it is empty. `parameters` in the model's layout.
   /// `predictions`, when not empty, has room for the class of each example.
   std::optional<EvaluationResult> evaluate(std::span<const float> parameters, const ExampleView& view,
                                            std::span<std::int32_t> predictions = {});

@@ -71,6 +71,17 @@ void locate_init(InitConfig& init, const std::string& folder) {
   init.sha256 = found;
 }
 
+std::map<std::string, std::string> weights_metadata(const ExperimentConfig& config, const DataSpec& data,
+                                                    std::uint64_t rounds) {
+  std::map<std::string, std::string> about{{"format", "pt"},
+                                           {"model", config.model.name},
+                                           {"data", config.data.source.name},
+                                           {"seed", std::to_string(config.seed)},
+                                           {"rounds", std::to_string(rounds)}};
+  if (data.vocabulary_id != 0) about["vocabulary"] = vocabulary_text(data.vocabulary_id);
+  return about;
+}
+
 InitialModel initial_model(const ExperimentConfig& config, const DataSpec& data, const Model& model) {
   InitialModel start;
   start.values.resize(model.layout()->size());
@@ -90,7 +101,9 @@ InitialModel initial_model(const ExperimentConfig& config, const DataSpec& data,
                    {.names = NameMap(init.rename.pairs),
                     .fresh = init.fresh,
                     .optional = adapter_slices(config, data, *model.layout()),
-                    .partial = init.partial});
+                    .partial = init.partial,
+                    .vocabulary = data.vocabulary,
+                    .vocabulary_id = data.vocabulary_id});
   if (!report.kept.empty())
     start.notes.push_back(
         fmt::format("model.init: started at random, not from the file: {}", names(report.kept)));

@@ -2,6 +2,7 @@
 // (`model.init`). Equal to the bit on every process that has the experiment and the file.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +53,11 @@ struct InitialModel {
   FloatBuffer values;              // of the model's layout
   std::vector<std::string> notes;  // lines for a person: what started at random, what of the file is not used
 };
+
+/// What is written into the weights that a run ends with: where they are from, and the vocabulary of their
+/// tokens, which weights to start from are asked for.
+std::map<std::string, std::string> weights_metadata(const ExperimentConfig& config, const DataSpec& data,
+                                                    std::uint64_t rounds);
 
 /// `model` as the experiment names it for this form of data. What its adapter adds to the base may be in the
 /// file and need not be. Throws UserError when the file is missing, is not the one that was hashed, or does

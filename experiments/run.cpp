@@ -357,11 +357,7 @@ RunResult Session::conclude(bool complete) {
   const auto values = driver_->state().server.model.values();
   std::copy(values.begin(), values.end(), model.values().begin());
   write_safetensors(folder_ + "/model.safetensors", model,
-                    {{"format", "pt"},
-                     {"model", config_.model.name},
-                     {"data", config_.data.source.name},
-                     {"seed", std::to_string(config_.seed)},
-                     {"rounds", std::to_string(driver_->state().windows)}});
+                    weights_metadata(config_, parts_.data->spec(), driver_->state().windows));
   files_->finish();
 
   RunResult result;

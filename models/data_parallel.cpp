@@ -136,7 +136,9 @@ Batch DataParallelModel::part_of(const Batch& batch, const Piece& piece) const {
   if (batch.features != nullptr) part.features = batch.features + piece.begin * how_.width;
   if (batch.tokens != nullptr) part.tokens = batch.tokens + piece.begin * how_.width;
   if (batch.mask != nullptr) part.mask = batch.mask + piece.begin * how_.width;
-  if (batch.targets != nullptr) part.targets = batch.targets + piece.begin;
+  part.targets_each = batch.targets_each;
+  if (batch.targets != nullptr) part.targets = batch.targets + piece.begin * batch.targets_each;
+  if (batch.places != nullptr) part.places = batch.places + piece.begin * batch.targets_each;
   return part;
 }
 

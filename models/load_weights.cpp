@@ -93,7 +93,21 @@ void expect_used(const std::vector<std::string>& patterns, const Layout& layout)
   }
 }
 
+// Rows of other words would load without a word: their number is the same.
+void expect_same_words(const SafetensorsFile& file, const Slice& slice, const LoadOptions& options) {
+  if (options.vocabulary_id == 0 || slice.shape.empty() || slice.shape[0] != options.vocabulary) return;
+  const auto found = file.metadata().find("vocabulary");
+  if (found == file.metadata().end() || found->second == vocabulary_text(options.vocabulary_id)) return;
+  throw user_error(
+      "{}: '{}' has a row for every token of another vocabulary ({}) than that of the data ({}); give both "
+      "the "
+      "same vocabulary_of (or vocabulary_file), vocabulary, min_count, tokens and lower",
+      file.source(), slice.name, found->second, vocabulary_text(options.vocabulary_id));
+}
+
 }  // namespace
+
+std::string vocabulary_text(std::uint64_t id) { return fmt::format("{:016x}", id); }
 
 LoadReport load_weights(const SafetensorsFile& file, const Layout& layout, std::span<float> values,
                         const LoadOptions& options) {
@@ -120,6 +134,7 @@ LoadReport load_weights(const SafetensorsFile& file, const Layout& layout, std::
           "set? With `fresh: {}` this slice starts at random",
           file.source(), name, fmt::join(file.shape(name), ", "), slice.name, fmt::join(slice.shape, ", "),
           slice.name);
+    expect_same_words(file, slice, options);
     file.copy_to(name, {loaded.data() + slice.offset, slice.size});
     used.insert(name);
   }

@@ -30,15 +30,22 @@ class NameMap {
 };
 
 struct LoadOptions {
-  NameMap names;
+  NameMap names = {};
   /// Slices that keep their values although the file may have them: names, or patterns with '*'; "head" also
   /// means "head.*". One that fits no slice is a UserError.
   std::vector<std::string> fresh = {};
   /// Names of slices that the file may lack; they keep their values then, and are not reported.
-  std::vector<std::string> optional;
+  std::vector<std::string> optional = {};
   /// All others that the file lacks keep their values too. It must have at least one slice.
   bool partial = false;
+  /// Of the data that the model is for (DataSpec): slices with a row for every token are taken only from
+  /// weights of the same vocabulary, where both sides say which it is.
+  std::int64_t vocabulary = 0;
+  std::uint64_t vocabulary_id = 0;
 };
+
+/// How a vocabulary_id is written under "vocabulary" in the metadata of a file.
+std::string vocabulary_text(std::uint64_t id);
 
 /// What had no partner.
 struct LoadReport {
@@ -47,7 +54,8 @@ struct LoadReport {
 };
 
 /// Fills `values` (of `layout`) from the file. Throws UserError, and then has changed nothing, when a slice
-/// is missing, has another shape or a type that is no float, or when two tensors are given one name.
+/// is missing, has another shape or a type that is no float, is about another vocabulary, or when two tensors
+/// are given one name.
 LoadReport load_weights(const SafetensorsFile& file, const Layout& layout, std::span<float> values,
                         const LoadOptions& options = {});
 

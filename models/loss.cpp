@@ -1,6 +1,7 @@
 // Softmax cross-entropy, fused with its gradient.
 #include "models/loss.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -29,6 +30,11 @@ LossSum softmax_cross_entropy(std::span<const float> logits, std::span<const std
   LossSum total;
   for (std::size_t example = 0; example < labels.size(); ++example) {
     const float* row = logits.data() + example * classes;
+    float* gradient = logit_gradient.empty() ? nullptr : logit_gradient.data() + example * classes;
+    if (labels[example] == kNoTarget) {
+      if (gradient != nullptr) std::fill_n(gradient, classes, 0.0F);
+      continue;
+    }
     FEDLOOM_CHECK(labels[example] >= 0 && static_cast<std::size_t>(labels[example]) < classes,
                   "label {} of {} classes", labels[example], classes);
     const auto label = static_cast<std::size_t>(labels[example]);
@@ -37,7 +43,6 @@ LossSum softmax_cross_entropy(std::span<const float> logits, std::span<const std
 
     // Shifted by the largest logit, every exponential is at most 1 and their sum at least 1.
     double normaliser = 0.0;
-    float* gradient = logit_gradient.empty() ? nullptr : logit_gradient.data() + example * classes;
     for (std::size_t i = 0; i < classes; ++i) {
       const float power = std::exp(row[i] - row[best]);
       normaliser += static_cast<double>(power);
@@ -55,6 +60,14 @@ LossSum softmax_cross_entropy(std::span<const float> logits, std::span<const std
     gradient[label] -= 1.0F;
   }
   return total;
+}
+
+LossSum softmax_cross_entropy(std::span<const float> logits, const Batch& batch,
+                              std::span<float> logit_gradient) {
+  const std::span<const std::int32_t> labels = batch.labels();
+  FEDLOOM_CHECK(!labels.empty() && logits.size() % labels.size() == 0, "{} logits for {} targets",
+                logits.size(), labels.size());
+  return softmax_cross_entropy(logits, labels, logits.size() / labels.size(), logit_gradient);
 }
 
 }  // namespace fedloom

@@ -4,6 +4,7 @@
 // per-example norms fit between them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -19,13 +20,32 @@
 
 namespace fedloom {
 
-/// A view of B examples. Exactly one of features (B, width) and tokens (B, length) is set.
+/// A target that counts neither in the loss nor in the accuracy.
+inline constexpr std::int32_t kNoTarget = -1;
+
+/// A view of B examples. Exactly one of features (B, width) and tokens (B, length) is set. An example has one
+/// target, its label, or the tokens at K of its positions (DataSpec::predictions).
 struct Batch {
   std::size_t size = 0;                   // B
   const float* features = nullptr;        // (B, width), row-major
   const std::int32_t* tokens = nullptr;   // (B, length)
   const std::uint8_t* mask = nullptr;     // (B, length), 1 = real token; nullptr = all real
-  const std::int32_t* targets = nullptr;  // (B) or, for per-position tasks, (B, length)
+  const std::int32_t* targets = nullptr;  // (B, targets_each), in [0, classes); of several also kNoTarget
+  const std::int32_t* places = nullptr;   // (B, targets_each): positions of the targets, where they have any
+  std::size_t targets_each = 1;           // K
+
+  std::span<const std::int32_t> labels() const { return {targets, size * targets_each}; }
+  /// Targets that count: B where each example has one.
+  std::size_t judged() const { return places == nullptr ? size : judged_of(labels()); }
+  /// Those of example i.
+  std::size_t judged(std::size_t i) const {
+    return places == nullptr ? 1 : judged_of(labels().subspan(i * targets_each, targets_each));
+  }
+
+ private:
+  static std::size_t judged_of(std::span<const std::int32_t> all) {
+    return all.size() - static_cast<std::size_t>(std::count(all.begin(), all.end(), kNoTarget));
+  }
 };
 
 /// Sees the input of a named layer during forward: `rows` x `width`, row-major. For convolutions the
@@ -69,7 +89,7 @@ class Model {
   virtual ~Model() = default;
 
   virtual const std::shared_ptr<const Layout>& layout() const = 0;
-  /// Number of logits per example (classes).
+  /// Number of logits per example: classes, or for each of its predictions the whole vocabulary.
   virtual std::size_t outputs() const = 0;
   /// Fills the whole vector (layout().size() floats).
   virtual void initialize(std::span<float> parameters, Random& random) const = 0;

@@ -17,7 +17,7 @@ namespace fedloom {
 struct EvaluationResult {
   double loss = 0.0;
   double accuracy = 0.0;
-  std::uint64_t examples = 0;
+  std::uint64_t examples = 0;  // that were judged; hidden tokens, where those are predicted
 };
 
 /// What a call back into the coordinator is for.

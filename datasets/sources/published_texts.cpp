@@ -31,22 +31,17 @@ class PublishedTexts final : public DataSource {
 
   SplitExamples load(const std::string& data_dir, const KeptFeatures&) const override {
     const std::string folder = catalogue_entry(form_.set).folder(data_dir);
-    return read(folder, true, vocabulary_in(data_dir));
+    return read(folder, true, named_vocabulary(tokens_, data_dir));
   }
   SplitExamples load_folder(const std::string& folder) const override {
-    if (tokens_.vocabulary_file.empty())
-      throw user_error(
-          "data.source.vocabulary_file: a client cannot count the words of all clients; give a file of the "
-          "words, the same for everybody");
-    return read(folder, !find_packed(folder + "/" + form_.test_file).empty(), vocabulary_in(folder));
+    const bool tested = !find_packed(folder + "/" + form_.test_file).empty();
+    return read(folder, tested, client_vocabulary(tokens_, folder));
+  }
+  std::optional<std::vector<std::string>> texts(const std::string& data_dir) const override {
+    return table(catalogue_entry(form_.set).folder(data_dir), form_.train_file).texts;
   }
 
  private:
-  std::string vocabulary_in(const std::string& folder) const {
-    const std::string& file = tokens_.vocabulary_file;
-    return file.empty() ? "" : locate(file, folder, "vocabulary_file");
-  }
-
   TextTable table(const std::string& folder, const std::string& file) const {
     ByteSource source = ByteSource::open(stored_file(form_.set, folder, file));
     TextTable table = read_text_table(source, form_.table);
@@ -61,11 +56,11 @@ class PublishedTexts final : public DataSource {
     return table;
   }
 
-  SplitExamples read(const std::string& folder, bool tested, const std::string& vocabulary_file) const {
+  SplitExamples read(const std::string& folder, bool tested, std::optional<Vocabulary> vocabulary) const {
     const TextTable train = table(folder, form_.train_file);
-    if (!tested) return encode_texts(train, nullptr, 0, form_.classes, tokens_, vocabulary_file);
+    if (!tested) return encode_texts(train, nullptr, 0, form_.classes, tokens_, std::move(vocabulary));
     const TextTable test = table(folder, form_.test_file);
-    return encode_texts(train, &test, 0, form_.classes, tokens_, vocabulary_file);
+    return encode_texts(train, &test, 0, form_.classes, tokens_, std::move(vocabulary));
   }
 
   Form form_;

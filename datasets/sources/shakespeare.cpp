@@ -46,8 +46,7 @@ class ShakespeareSource final : public DataSource {
   explicit ShakespeareSource(const ShakespeareSettings& settings) : settings_(settings) {}
 
   SplitExamples load(const std::string& data_dir, const KeptFeatures&) const override {
-    if (!settings_.file.empty()) return read(locate(settings_.file, data_dir, "file"));
-    return read(stored_file("shakespeare", catalogue_entry("shakespeare").folder(data_dir), "input.txt"));
+    return read(file_in(data_dir));
   }
   SplitExamples load_folder(const std::string& folder) const override {
     if (settings_.alphabet != "leaf")
@@ -56,7 +55,25 @@ class ShakespeareSource final : public DataSource {
     return read(stored_file("shakespeare", folder, "input.txt"));
   }
 
+  std::optional<std::vector<std::string>> texts(const std::string& data_dir) const override {
+    const std::string file = file_in(data_dir);
+    std::vector<std::string> said;
+    for (const Speaker& speaker : read_speakers(ByteSource::open(file, kMostText).read_all(), file))
+      if (speaker.text.size() >= settings_.min_chars)
+        said.push_back(speaker.text.substr(0, speaker.text.size() - held_out(speaker)));
+    return said;
+  }
+
  private:
+  std::string file_in(const std::string& data_dir) const {
+    if (!settings_.file.empty()) return locate(settings_.file, data_dir, "file");
+    return stored_file("shakespeare", catalogue_entry("shakespeare").folder(data_dir), "input.txt");
+  }
+  /// Characters at the end of what somebody says that are for the test set.
+  std::uint32_t held_out(const Speaker& speaker) const {
+    return static_cast<std::uint32_t>(settings_.test_share * static_cast<double>(speaker.text.size()));
+  }
+
   SplitExamples read(const std::string& file) const {
     const std::string text = ByteSource::open(file, kMostText).read_all();
     const Alphabet alphabet = settings_.alphabet == "leaf" ? Alphabet::leaf() : Alphabet::of(text);
@@ -69,9 +86,9 @@ class ShakespeareSource final : public DataSource {
       const auto begin = static_cast<std::uint32_t>(numbers->size());
       for (const char c : speaker.text) numbers->push_back(alphabet.number(c));
       const auto end = static_cast<std::uint32_t>(numbers->size());
-      const auto held_out = static_cast<std::uint32_t>(settings_.test_share * (end - begin));
-      train.push_back({begin, end - held_out, group});
-      test.push_back({end - held_out, end, group});
+      const std::uint32_t tested = held_out(speaker);
+      train.push_back({begin, end - tested, group});
+      test.push_back({end - tested, end, group});
       ++group;
     }
     const WindowForm form{settings_.length, settings_.stride, alphabet.size()};

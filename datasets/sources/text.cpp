@@ -63,10 +63,14 @@ class TextSource final : public DataSource {
   }
 
   SplitExamples load(const std::string& data_dir, const KeptFeatures&) const override {
-    const std::string& words = settings_.tokens.vocabulary_file;
     return read(locate(settings_.train, data_dir, "train"),
                 settings_.test.empty() ? "" : locate(settings_.test, data_dir, "test"),
-                words.empty() ? "" : locate(words, data_dir, "vocabulary_file"));
+                named_vocabulary(settings_.tokens, data_dir));
+  }
+
+  std::optional<std::vector<std::string>> texts(const std::string& data_dir) const override {
+    return training_texts(table(locate(settings_.train, data_dir, "train")),
+                          settings_.test.empty() ? settings_.test_share : 0.0);
   }
 
   SplitExamples load_folder(const std::string& folder) const override {
@@ -74,15 +78,11 @@ class TextSource final : public DataSource {
       throw user_error(
           "data.source: a client may not hold every class, so give classes (their number) or labels "
           "(their names)");
-    const std::string& words = settings_.tokens.vocabulary_file;
-    if (words.empty())
-      throw user_error(
-          "data.source.vocabulary_file: a client cannot count the words of all clients; give a file of the "
-          "words, the same for everybody");
+    Vocabulary vocabulary = client_vocabulary(settings_.tokens, folder);
     const std::string train = table_in(folder, "train");
     if (train.empty())
       throw user_error("{}: there is no train.tsv, train.csv or train.txt (plain, .gz or .xz)", folder);
-    return read(train, table_in(folder, "test"), locate(words, folder, "vocabulary_file"));
+    return read(train, table_in(folder, "test"), std::move(vocabulary));
   }
 
  private:
@@ -100,13 +100,13 @@ class TextSource final : public DataSource {
   }
 
   SplitExamples read(const std::string& train_file, const std::string& test_file,
-                     const std::string& vocabulary_file) const {
+                     std::optional<Vocabulary> vocabulary) const {
     const TextTable train = table(train_file);
     if (test_file.empty())
       return encode_texts(train, nullptr, settings_.test_share, settings_.classes, settings_.tokens,
-                          vocabulary_file);
+                          std::move(vocabulary));
     const TextTable test = table(test_file);
-    return encode_texts(train, &test, 0, settings_.classes, settings_.tokens, vocabulary_file);
+    return encode_texts(train, &test, 0, settings_.classes, settings_.tokens, std::move(vocabulary));
   }
 
   TextSettings settings_;

@@ -100,6 +100,8 @@ int evaluate(const Arguments& a) {
   FloatBuffer parameters(model->layout()->size());
   LoadOptions options;
   options.names = name_map(a.rename);
+  options.vocabulary = data->spec().vocabulary;
+  options.vocabulary_id = data->spec().vocabulary_id;
   const LoadReport report =
       load_weights(SafetensorsFile::read(a.weights), *model->layout(), parameters, options);
   if (!report.unused.empty()) fmt::print(stderr, "not of this model: {}\n", fmt::join(report.unused, ", "));

@@ -1,5 +1,6 @@
 // Legend: B examples of T positions and D features; x (B, T, D), y (B, D); d* is the gradient of *.
 //   mean: y = sum over real t of x[t] / their number n, dx[t] = dy / n;   first: y = x[0], dx[0] = dy
+//   chosen: y[k] = x[place[k]], dx[t] = sum of dy[k] where place[k] = t
 #include "models/layers/sequence_pooling.hpp"
 
 #include <algorithm>
@@ -75,6 +76,46 @@ class FirstPosition final : public Layer {
   }
 };
 
+class ChosenPositions final : public Layer {
+ public:
+  ChosenPositions(const Shape& input, std::int64_t count, std::size_t skip)
+      : Layer("chosen_positions", input, {count, input[1]}), skip_(skip) {}
+
+  void forward(const ForwardPass& pass, const float* x, float* y, const LayerStorage&) const override {
+    const std::size_t D = features();
+    each(pass.batch, [&](std::size_t from, std::size_t to) { std::copy_n(x + from * D, D, y + to * D); });
+  }
+
+  void backward(const BackwardPass& pass, const float*, const float*, float* dy, float* dx,
+                const LayerStorage&) const override {
+    if (dx == nullptr) return;
+    const std::size_t D = features();
+    std::fill_n(dx, pass.batch.size * input_width(), 0.0F);
+    each(pass.batch,
+         [&](std::size_t from, std::size_t to) { add_scaled(dx + from * D, dy + to * D, 1.0F, D); });
+  }
+
+ private:
+  std::size_t features() const { return static_cast<std::size_t>(input_shape()[1]); }
+
+  // Rows of x and y that belong together.
+  template <class Visit>
+  void each(const Batch& batch, Visit visit) const {
+    const auto positions = static_cast<std::size_t>(input_shape()[0]);
+    const auto count = static_cast<std::size_t>(output_shape()[0]);
+    FEDLOOM_CHECK(batch.places != nullptr && batch.targets_each == count,
+                  "a batch of {} targets an example where {} are predicted", batch.targets_each, count);
+    for (std::size_t i = 0; i < batch.size * count; ++i) {
+      const auto place = static_cast<std::size_t>(batch.places[i]) + skip_;
+      FEDLOOM_CHECK(batch.places[i] >= 0 && place < positions, "place {} of {} positions", batch.places[i],
+                    positions - skip_);
+      visit(i / count * positions + place, i);
+    }
+  }
+
+  std::size_t skip_;
+};
+
 void require_sequence(const Shape& input) {
   if (input.size() != 2)
     throw user_error("pooling of positions works on sequences (positions, features), found {}",
@@ -88,6 +129,14 @@ LayerRecipe mean_positions(std::size_t skip) {
     require_sequence(input);
     FEDLOOM_CHECK(skip < static_cast<std::size_t>(input[0]), "{} of {} positions skipped", skip, input[0]);
     return std::make_unique<MeanPositions>(input, skip);
+  };
+}
+
+LayerRecipe chosen_positions(std::int64_t count, std::size_t skip) {
+  FEDLOOM_CHECK(count >= 1, "{} chosen positions", count);
+  return [count, skip](const Shape& input, ParameterPlan&) {
+    require_sequence(input);
+    return std::make_unique<ChosenPositions>(input, count, skip);
   };
 }
 

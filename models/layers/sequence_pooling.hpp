@@ -1,5 +1,5 @@
-// From a sequence to one vector per example.
-// What the head of a classifier sees; padding is left out.
+// From a sequence to what the head of a model sees: one vector per example, without the padding, or those at
+// the positions to be predicted.
 #pragma once
 
 #include <cstddef>
@@ -13,5 +13,8 @@ namespace fedloom {
 LayerRecipe mean_positions(std::size_t skip = 0);
 /// (T, D) to (D): position 0, where a class token stands.
 LayerRecipe first_position();
+/// (T, D) to (count, D): the positions of Batch::places, counted behind the first `skip`. The batch must have
+/// `count` of them for each example, not outside the sequence.
+LayerRecipe chosen_positions(std::int64_t count, std::size_t skip = 0);
 
 }  // namespace fedloom

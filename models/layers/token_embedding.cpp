@@ -1,11 +1,10 @@
-// Legend: B examples of T tokens, V words, D features; W (V, D), y (B, T, D); d* is the gradient of *.
-//   y[b, t] = W[token[b, t]];   dW[v] = sum of dy[b, t] where token[b, t] = v, in the order of the batch
-// Per example a word that stands at several positions adds them up before its norm is taken.
+// Legend: B examples of T tokens, D features; y (B, T, D); d* is the gradient of *.
+// What it does with the words is token_table.cpp.
 #include <algorithm>
 
 #include "core/error.hpp"
-#include "models/elementwise.hpp"
 #include "models/layers/embedding.hpp"
+#include "models/layers/token_table.hpp"
 
 namespace fedloom {
 
@@ -13,66 +12,39 @@ namespace {
 
 class TokenEmbedding final : public Layer {
  public:
-  TokenEmbedding(const std::string& name, const Shape& input, std::int64_t vocabulary, std::int64_t features,
-                 double deviation, ParameterPlan& plan)
-      : Layer(name, input, {input[0], features}),
-        vocabulary_(vocabulary),
-        features_(static_cast<std::size_t>(features)),
-        deviation_(deviation),
-        weight_(plan.add(name + ".weight", {vocabulary, features})) {}
+  TokenEmbedding(const std::string& name, const Shape& input, TokenTable table)
+      : Layer(name, input, {input[0], static_cast<std::int64_t>(table.features())}), table_(table) {}
 
-  LayerNeeds needs(std::size_t) const override { return {.kept_bytes = 0, .scratch_floats = features_}; }
+  LayerNeeds needs(std::size_t) const override {
+    return {.kept_bytes = 0, .scratch_floats = table_.features()};
+  }
 
   void initialize(std::span<float> parameters, Random& random) const override {
-    for (float& value : parameters.subspan(weight_.offset, weight_.size))
-      value = static_cast<float>(random.normal(0.0, deviation_));
+    table_.initialize(parameters, random);
   }
 
   void forward(const ForwardPass& pass, const float*, float* y, const LayerStorage&) const override {
     FEDLOOM_CHECK(pass.batch.tokens != nullptr, "embedding '{}' was given no tokens", name());
-    const float* weight = pass.parameters + weight_.offset;
-    for (std::size_t i = 0; i < pass.batch.size * input_width(); ++i) {
-      const std::int32_t token = pass.batch.tokens[i];
-      FEDLOOM_CHECK(token >= 0 && token < vocabulary_, "token {} of a vocabulary of {}", token, vocabulary_);
-      std::copy_n(weight + static_cast<std::size_t>(token) * features_, features_, y + i * features_);
-    }
+    table_.look_up(pass.parameters, pass.batch.tokens, pass.batch.size * input_width(), y);
   }
 
   void backward(const BackwardPass& pass, const float*, const float*, float* dy, float*,
                 const LayerStorage& storage) const override {
-    if (!weight_.trained) return;
+    const Held& weight = table_.weight();
+    if (!weight.trained) return;
     const std::size_t T = input_width();
     if (pass.gradient != nullptr) {
-      float* gradient = pass.gradient + weight_.offset;
-      std::fill_n(gradient, weight_.size, 0.0F);
-      for (std::size_t i = 0; i < pass.batch.size * T; ++i)
-        add_scaled(gradient + static_cast<std::size_t>(pass.batch.tokens[i]) * features_, dy + i * features_,
-                   1.0F, features_);
+      std::fill_n(pass.gradient + weight.offset, weight.size, 0.0F);
+      table_.add_gradient(pass.batch.tokens, dy, pass.batch.size * T, pass.gradient);
     }
     if (pass.square_norms == nullptr) return;
     for (std::size_t b = 0; b < pass.batch.size; ++b)
       pass.square_norms[b] +=
-          example_square_norm(pass.batch.tokens + b * T, dy + b * T * features_, storage.scratch);
+          table_.square_norm(pass.batch.tokens + b * T, dy + b * output_width(), T, storage.scratch);
   }
 
  private:
-  double example_square_norm(const std::int32_t* tokens, const float* dy, float* word) const {
-    const std::size_t T = input_width();
-    double total = 0.0;
-    for (std::size_t t = 0; t < T; ++t) {
-      if (std::find(tokens, tokens + t, tokens[t]) != tokens + t) continue;  // counted where it stood first
-      std::copy_n(dy + t * features_, features_, word);
-      for (std::size_t s = t + 1; s < T; ++s)
-        if (tokens[s] == tokens[t]) add_scaled(word, dy + s * features_, 1.0F, features_);
-      total += square_norm(word, features_);
-    }
-    return total;
-  }
-
-  std::int64_t vocabulary_;
-  std::size_t features_;
-  double deviation_;
-  Held weight_;
+  TokenTable table_;
 };
 
 }  // namespace
@@ -85,7 +57,8 @@ LayerRecipe token_embedding(std::string name, std::int64_t vocabulary, std::int6
     if (input.size() != 1)
       throw user_error("embedding '{}' works on token sequences (positions), found {}", name,
                        to_string(input));
-    return std::make_unique<TokenEmbedding>(name, input, vocabulary, features, deviation, plan);
+    return std::make_unique<TokenEmbedding>(name, input,
+                                            TokenTable(name, vocabulary, features, deviation, plan));
   };
 }
 

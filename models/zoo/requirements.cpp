@@ -36,8 +36,17 @@ void require_tokens(const std::string& model, const DataSpec& spec) {
         "model '{}' takes token sequences, but the data set has examples of shape {} {}; choose a text data "
         "set",
         model, to_string(spec.shape), spec.vocabulary < 1 ? "of numbers" : "of tokens");
+  require_labels(model, spec);
   if (spec.classes < 2)
     throw user_error("model '{}' needs at least 2 classes, but the data set has {}", model, spec.classes);
+}
+
+void require_labels(const std::string& model, const DataSpec& spec) {
+  if (spec.predictions > 0)
+    throw user_error(
+        "model '{}' tells the class of an example, but the data set asks for hidden tokens; choose "
+        "text_transformer, or the texts with their labels",
+        model);
 }
 
 }  // namespace fedloom

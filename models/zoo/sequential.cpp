@@ -9,6 +9,7 @@
 
 #include "core/error.hpp"
 #include "models/layers/written_layer.hpp"
+#include "models/zoo/requirements.hpp"
 
 namespace fedloom {
 
@@ -30,6 +31,7 @@ std::unique_ptr<Model> make_written(const ConfigNode& node, const ModelContext& 
         "model sequential: needs 'layers', a list such as [{{dense: 128}}, relu, dense]; `fedloom list "
         "layers` "
         "shows the kinds");
+  require_labels("sequential", context.data);
   std::unique_ptr<Model> model = sequential(context, written_layers(settings.layers, context.data));
   if (model->outputs() != static_cast<std::size_t>(context.data.classes))
     throw user_error(

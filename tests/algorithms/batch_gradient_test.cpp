@@ -103,8 +103,29 @@ TEST_P(BatchGradientOf, ClippedSumTakesABatchOfAnySize) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, BatchGradientOf, ::testing::Values("softmax", "mlp", "cnn", "char_lstm"),
+INSTANTIATE_TEST_SUITE_P(Models, BatchGradientOf,
+                         ::testing::Values("softmax", "mlp", "cnn", "char_lstm",
+                                           "text_transformer_of_hidden_tokens"),
                          [](const auto& instance) { return std::string(instance.param); });
+
+// Three examples in a row have 2, 2 and 1 hidden tokens: the mean is over the tokens, so it is that of the
+// examples' own means weighted by 2/5, 2/5 and 1/5.
+TEST(BatchGradient, HiddenTokensWeighAlike) {
+  NoiseTask task(model_with_data("text_transformer_of_hidden_tokens"), 3, {.batch_size = 3});
+  BatchGradient gradient(kObjective, task.run);
+  FloatBuffer expected(task.gradient.size(), 0.0F);
+  double loss = 0.0;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    const BatchGradient::Sum one = gradient.mean(std::span(&i, 1));
+    EXPECT_EQ(one.judged, i < 2 ? 2U : 1U);
+    loss += one.loss;
+    add_scaled(expected.data(), task.gradient.data(), i < 2 ? 0.4F : 0.2F, expected.size());
+  }
+  const BatchGradient::Sum all = gradient.mean(first(3));
+  EXPECT_EQ(all.judged, 5U);
+  EXPECT_NEAR(all.loss, loss, 1e-5 * loss);
+  expect_near(task.gradient, expected);
+}
 
 // With all parameters at zero every logit is zero, so example x with label c of C classes has the gradient
 // (p - onehot) for the bias and its product with x for the weights: |g|^2 = (1 - 1/C) (1 + |x|^2). A bound

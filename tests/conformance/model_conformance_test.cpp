@@ -44,10 +44,18 @@ struct Examples {
       features.resize(count * width);
       for (float& value : features) value = static_cast<float>(random.normal());
     }
+    if (spec.predictions > 0) hidden.emplace(spec, count, random);
   }
 
   Batch batch(std::size_t first, std::size_t count) const {
-    Batch batch{.size = count, .targets = labels.data() + first};
+    Batch batch;
+    batch.size = count;
+    batch.targets = labels.data() + first;
+    if (hidden) {
+      batch.targets_each = hidden->targets.size() / labels.size();
+      batch.targets = hidden->targets.data() + first * batch.targets_each;
+      batch.places = hidden->places.data() + first * batch.targets_each;
+    }
     if (tokens.empty()) {
       batch.features = features.data() + first * width;
     } else {
@@ -62,6 +70,7 @@ struct Examples {
   std::vector<std::int32_t> tokens;
   std::vector<std::uint8_t> mask;
   std::vector<std::int32_t> labels;
+  std::optional<testing::HiddenTokens> hidden;
 };
 
 class ModelConformance : public ::testing::TestWithParam<std::string> {
@@ -82,8 +91,8 @@ class ModelConformance : public ::testing::TestWithParam<std::string> {
 
   // Sum of the losses of the whole batch.
   double loss(std::span<const float> parameters, Workspace& workspace) const {
-    const auto logits = model_->forward(parameters, examples_->batch(0, kBatch), workspace, {});
-    return softmax_cross_entropy(logits, examples_->labels, kClasses).loss;
+    const Batch batch = examples_->batch(0, kBatch);
+    return softmax_cross_entropy(model_->forward(parameters, batch, workspace, {}), batch).loss;
   }
 
   std::vector<float> gradient(std::size_t first, std::size_t count, Workspace& workspace,
@@ -91,7 +100,7 @@ class ModelConformance : public ::testing::TestWithParam<std::string> {
     const Batch batch = examples_->batch(first, count);
     const auto logits = model_->forward(parameters_, batch, workspace, {});
     std::vector<float> logit_gradient(logits.size());
-    (void)softmax_cross_entropy(logits, {batch.targets, count}, kClasses, logit_gradient);
+    (void)softmax_cross_entropy(logits, batch, logit_gradient);
     std::vector<float> gradient(parameters_.size(), std::nanf(""));
     model_->backward(parameters_, batch, workspace, logit_gradient, gradient, options);
     return gradient;
@@ -128,7 +137,8 @@ double dot(std::span<const double> x, std::span<const float> y) {
 }
 
 TEST_P(ModelConformance, SaysWhatItIs) {
-  EXPECT_EQ(model_->outputs(), static_cast<std::size_t>(kClasses));
+  const std::int64_t outputs = spec_.predictions > 0 ? spec_.predictions * spec_.vocabulary : kClasses;
+  EXPECT_EQ(model_->outputs(), static_cast<std::size_t>(outputs));
   EXPECT_GT(model_->layout()->count(Role::trained), 0U);
   EXPECT_GT(model_->forward_flops(), 0.0);
   const About& about = ModelRegistry::instance().find(name_, "model").about;
@@ -197,11 +207,11 @@ TEST_P(ModelConformance, GradientIsTheSlopeOfTheSummedLoss) {
 TEST_P(ModelConformance, GradientInTrainingIsTheSlopeToo) {
   const auto workspace = model_->workspace(kBatch);
   const Batch batch = examples_->batch(0, kBatch);
-  std::vector<float> logit_gradient(kBatch * static_cast<std::size_t>(kClasses));
+  std::vector<float> logit_gradient(kBatch * model_->outputs());
   const auto loss_of = [&](std::span<const float> parameters) {
     Random random(4, Stream::dropout);
     const auto logits = model_->forward(parameters, batch, *workspace, {.training = true, .random = &random});
-    return softmax_cross_entropy(logits, examples_->labels, kClasses, logit_gradient).loss;
+    return softmax_cross_entropy(logits, batch, logit_gradient).loss;
   };
   (void)loss_of(parameters_);
   std::vector<float> gradient(parameters_.size(), std::nanf(""));
@@ -305,7 +315,7 @@ TEST_P(ModelConformance, PiecesOfABatchAreTheBatch) {
     const Batch batch = examples_->batch(0, kBatch);
     const auto logits = model->forward(parameters_, batch, *workspace, {});
     std::vector<float> logit_gradient(logits.size());
-    (void)softmax_cross_entropy(logits, {batch.targets, kBatch}, kClasses, logit_gradient);
+    (void)softmax_cross_entropy(logits, batch, logit_gradient);
     std::vector<float> gradient(parameters_.size(), std::nanf(""));
     model->backward(parameters_, batch, *workspace, logit_gradient, gradient, {});
     return gradient;
@@ -326,13 +336,13 @@ TEST_P(ModelConformance, DescendingIsBackwardAndThenPlainSgd) {
   const Examples examples(spec_, 20);
   for (const std::size_t count : {std::size_t{1}, std::size_t{7}, std::size_t{20}}) {
     const Batch batch = examples.batch(0, count);
-    std::vector<float> logit_gradient(count * static_cast<std::size_t>(kClasses));
+    std::vector<float> logit_gradient(count * model_->outputs());
     std::vector<float> gradient(parameters_.size(), std::nanf(""));
     const auto forward = [&](std::span<float> parameters) {
       Random random(4, Stream::dropout);
       const auto logits = model_->forward(parameters, batch, *workspace,
                                           {.training = true, .random = &random, .statistics = parameters});
-      (void)softmax_cross_entropy(logits, {batch.targets, count}, kClasses, logit_gradient);
+      (void)softmax_cross_entropy(logits, batch, logit_gradient);
     };
     std::vector<float> apart = parameters_;
     forward(apart);

@@ -327,6 +327,10 @@ TEST_F(Continual, WhatDoesNotFitIsSaid) {
   stages("permuted", "count: 2");
   data.clients = 1000;
   EXPECT_THAT(error(), HasSubstr("stage 1: "));
+  folder_.write("words.tsv", "0\ta b c d\n");
+  data.source.name = "masked_texts";
+  data.source.settings = node("{texts: {name: text, train: words.tsv, test_share: 0}, test_share: 0}");
+  EXPECT_THAT(error(), HasSubstr("hidden tokens are no labels"));
   data = {};
   EXPECT_THAT(error(), HasSubstr("brings its own clients"));
 }

@@ -37,6 +37,13 @@ Row row_of(const Examples& examples, std::uint32_t i) {
   return row;
 }
 
+/// Without the fingerprint of the words.
+DataSpec form_of(DataSpec spec) {
+  EXPECT_NE(spec.vocabulary_id, 0U);
+  spec.vocabulary_id = 0;
+  return spec;
+}
+
 TEST(Tokenizer, WordsPunctuationAndForeignLetters) {
   EXPECT_THAT(split_tokens("it's 3-D,  caf\xC3\xA9!\t\x01\n", TokenKind::words),
               ElementsAre("it", "'", "s", "3", "-", "D", ",", "caf\xC3\xA9", "!"));
@@ -151,7 +158,7 @@ TEST(TextSource, CountsTrainingWordsOnly) {
   const auto data = load_federated_data(
       parse("{source: {name: text, train: t.tsv, test: e.tsv, length: 3}, clients: 1}"), 1, folder.path());
   // good 2, film 3, then by text: ! 4, a 5, bad 6.
-  EXPECT_EQ(data->spec(), (DataSpec{{3}, 2, 7}));
+  EXPECT_EQ(form_of(data->spec()), (DataSpec{{3}, 2, 7}));
   const Examples& train = *data->client(0).examples;
   EXPECT_THAT(row_of(train, 0).tokens, ElementsAre(2, 2, 3));
   EXPECT_THAT(row_of(train, 1).tokens, ElementsAre(5, 6, 3));  // cut before the !
@@ -189,7 +196,7 @@ TEST(TextSource, ListedLabelsCharactersAndClients) {
                                               "maybe], tokens: characters, lower: false, "
                                               "length: 2, test_share: 0}"),
                                         1, "");
-  EXPECT_EQ(data->spec(), (DataSpec{{2}, 3, 6}));  // A B b and the accented letter, each once
+  EXPECT_EQ(form_of(data->spec()), (DataSpec{{2}, 3, 6}));  // A B b and the accented letter, each once
   ASSERT_EQ(data->clients(), 2U);
   EXPECT_THAT(data->client(0).indices, ElementsAre(0, 2));
   EXPECT_THAT(row_of(*data->client(0).examples, 0).tokens, ElementsAre(2, 3));
@@ -206,7 +213,7 @@ TEST(TextSource, ADeployedClientTakesTheWordsOfEverybody) {
     return parse("source: {name: text, train: x, length: 2" + more + "}");
   };
   const auto data = load_local_data(config(", classes: 2, vocabulary_file: words.txt"), folder.path(), 3);
-  EXPECT_EQ(data->spec(), (DataSpec{{2}, 2, 4}));
+  EXPECT_EQ(form_of(data->spec()), (DataSpec{{2}, 2, 4}));
   EXPECT_THAT(row_of(*data->client(3).examples, 0).tokens, ElementsAre(1, 3));
   EXPECT_THAT(error_of([&] { load_local_data(config(", classes: 2"), folder.path(), 0); }),
               StartsWith("data.source.vocabulary_file: a client cannot count"));
@@ -217,6 +224,35 @@ TEST(TextSource, ADeployedClientTakesTheWordsOfEverybody) {
                 load_local_data(config(", classes: 2, vocabulary_file: words.txt"), folder.path(), 0);
               }),
               HasSubstr("words.txt:2:1: an empty token"));
+}
+
+// Two tasks that count the same sources read the same words in the same way, whatever words they have
+// themselves: good 3, film 2, bad 2, then by text ! a boring plot.
+TEST(TextSource, SharesAVocabularyWithOthers) {
+  const Folder folder;
+  folder.write("films.tsv", kTrain);
+  folder.write("plots.tsv", "neg\tboring bad plot\n");
+  const auto data = [&](const std::string& file, const std::string& of) {
+    return load_federated_data(parse("{source: {name: text, train: " + file +
+                                     ", test_share: 0, length: 4, vocabulary_of: " + of + "}, clients: 1}"),
+                               1, folder.path());
+  };
+  const std::string both =
+      "[{name: text, train: films.tsv, test_share: 0}, "
+      "{name: text, train: plots.tsv, test_share: 0}]";
+  const auto films = data("films.tsv", both);
+  const auto plots = data("plots.tsv", both);
+  EXPECT_EQ(films->spec().vocabulary, 9);
+  EXPECT_EQ(films->spec().vocabulary_id, plots->spec().vocabulary_id);
+  EXPECT_THAT(row_of(*films->client(0).examples, 1).tokens, ElementsAre(6, 3, 4, 5));  // a bad film !
+  EXPECT_THAT(row_of(*plots->client(0).examples, 0).tokens, ElementsAre(7, 3, 8, 0));
+  const auto alone = data("plots.tsv", "{name: text, train: plots.tsv, test_share: 0}");
+  EXPECT_NE(alone->spec().vocabulary_id, plots->spec().vocabulary_id);
+  EXPECT_THAT(error_of([&] { data("plots.tsv", "synthetic"); }),
+              HasSubstr("vocabulary_of: synthetic has no texts"));
+  EXPECT_THAT(error_of([&] { data("plots.tsv", "[" + both + "]"); }), HasSubstr("expected a name"));
+  EXPECT_THAT(error_of([&] { data("plots.tsv", both + ", vocabulary_file: words.txt"); }),
+              HasSubstr("leave one out"));
 }
 
 TEST(TextSource, SaysWhatIsWrong) {

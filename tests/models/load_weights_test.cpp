@@ -55,6 +55,31 @@ Loaded load(const std::vector<Named>& tensors, const LoadOptions& options = {}) 
   return result;
 }
 
+// fc2.weight has a row for each of 2 tokens; the other slices have none, and files that do not say are taken.
+TEST(LoadWeights, RowsOfOtherWordsAreRefused) {
+  const testing::TempFolder folder;
+  ParameterVector values(layout_of(kModel));
+  write_safetensors(folder / "w.safetensors", values, {{"vocabulary", vocabulary_text(0xAB)}});
+  const auto file = SafetensorsFile::read(folder / "w.safetensors");
+  const auto error = [&](LoadOptions options) -> std::string {
+    FloatBuffer loaded(values.values().size());
+    try {
+      (void)load_weights(file, values.layout(), loaded, options);
+    } catch (const UserError& refused) {
+      return refused.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(
+      error({.vocabulary = 2, .vocabulary_id = 0xCD}),
+      HasSubstr("'fc2.weight' has a row for every token of another vocabulary (00000000000000ab) than "
+                "that of the data (00000000000000cd)"));
+  EXPECT_EQ(error({.vocabulary = 2, .vocabulary_id = 0xAB}), "");
+  EXPECT_EQ(error({.fresh = {"fc2"}, .vocabulary = 2, .vocabulary_id = 0xCD}), "");
+  EXPECT_EQ(error({.vocabulary = 3, .vocabulary_id = 0xCD}), "");
+  EXPECT_EQ(load(kModel, {.vocabulary = 2, .vocabulary_id = 0xCD}).error, "");
+}
+
 TEST(LoadWeights, ByNameInWhateverOrder) {
   const Loaded loaded = load({{"fc2.weight", {2}}, {"fc1.bias", {1}}, {"fc1.weight", {1, 2}}});
   EXPECT_EQ(loaded.error, "");

@@ -42,6 +42,31 @@ TEST(Loss, LargeLogitsNeitherOverflowNorLeaveDenormals) {
   EXPECT_EQ(gradient[2], 0.0F);  // exp(-95) is below the smallest normal float
 }
 
+// Two examples with two targets each, one of them missing, over 3 classes. exp(logits) of the rows: (1, 2, 5)
+// with target 1, p = 1/8 1/4 5/8, loss ln 4; (1, 1, 1) without a target; (1, 1, 2) with target 2, p = 1/4 1/4
+// 1/2, loss ln 2 and right; (4, 1, 1) with target 1, p = 2/3 1/6 1/6, loss ln 6.
+TEST(Loss, TargetsThatAreNoneAddNothing) {
+  const float ln2 = std::log(2.0F);
+  const std::vector<float> logits = {0, ln2, std::log(5.0F), 0, 0, 0, 0, 0, ln2, 2 * ln2, 0, 0};
+  const std::vector<std::int32_t> targets = {1, kNoTarget, 2, 1};
+  const std::vector<std::int32_t> places = {3, 0, 0, 5};
+  Batch batch;
+  batch.size = 2;
+  batch.targets = targets.data();
+  batch.places = places.data();
+  batch.targets_each = 2;
+  EXPECT_EQ(batch.judged(), 3U);
+  EXPECT_EQ(batch.judged(0), 1U);
+  EXPECT_EQ(batch.judged(1), 2U);
+  std::vector<float> gradient(12, std::nanf(""));
+  const LossSum sum = softmax_cross_entropy(logits, batch, gradient);
+  EXPECT_NEAR(sum.loss, std::log(4.0) + std::log(2.0) + std::log(6.0), 1e-6);
+  EXPECT_EQ(sum.correct, 1U);
+  const std::vector<float> expected = {0.125F, -0.75F,      0.625F,       0,          0, 0, 0.25F, 0.25F,
+                                       -0.5F,  2.0F / 3.0F, -5.0F / 6.0F, 1.0F / 6.0F};
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(gradient[i], expected[i], 1e-6F) << i;
+}
+
 TEST(Loss, NanLogitsGiveNanLoss) {
   const std::vector<float> logits = {std::numeric_limits<float>::quiet_NaN(), 0.0F};
   const std::vector<std::int32_t> labels = {1};

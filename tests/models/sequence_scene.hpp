@@ -24,6 +24,7 @@ struct SequenceScene {
   std::vector<float> features;
   std::vector<std::int32_t> tokens;
   std::vector<std::uint8_t> mask;
+  std::vector<std::int32_t> places;  // of targets
   std::vector<float> factors;
   bool training = true;
 
@@ -55,6 +56,10 @@ struct SequenceScene {
     if (!features.empty()) batch.features = features.data() + first * (features.size() / count);
     if (!tokens.empty()) batch.tokens = tokens.data() + first * (tokens.size() / count);
     if (!mask.empty()) batch.mask = mask.data() + first * (mask.size() / count);
+    if (!places.empty()) {
+      batch.targets_each = places.size() / count;
+      batch.places = places.data() + first * batch.targets_each;
+    }
     return batch;
   }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "algorithms/local_objective.hpp"
@@ -17,7 +18,9 @@ namespace fedloom::testing {
 class NoiseData : public LocalData {
  public:
   NoiseData(const DataSpec& spec, std::size_t count, std::uint64_t seed = 11)
-      : width_(static_cast<std::size_t>(spec.width())), labels_(count) {
+      : width_(static_cast<std::size_t>(spec.width())),
+        each_(static_cast<std::size_t>(spec.predictions)),
+        labels_(count) {
     Random random(seed, Stream::dataset);
     for (std::int32_t& label : labels_)
       label = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(spec.classes)));
@@ -29,6 +32,7 @@ class NoiseData : public LocalData {
       features_.resize(count * width_);
       for (float& value : features_) value = static_cast<float>(random.normal());
     }
+    if (each_ > 0) hidden_ = HiddenTokens(spec, count, random);
   }
 
   std::size_t size() const override { return labels_.size(); }
@@ -41,17 +45,26 @@ class NoiseData : public LocalData {
     batch_features_.clear();
     batch_tokens_.clear();
     batch_labels_.clear();
+    batch_places_.clear();
     for (const std::uint32_t position : positions) {
       const auto begin = static_cast<std::ptrdiff_t>(position * width_);
       const auto end = begin + static_cast<std::ptrdiff_t>(width_);
-      batch_labels_.push_back(labels_.at(position));
+      if (each_ == 0) batch_labels_.push_back(labels_.at(position));
+      for (std::size_t k = position * each_; k < (position + 1) * each_; ++k) {
+        batch_places_.push_back(hidden_->places.at(k));
+        batch_labels_.push_back(hidden_->targets.at(k));
+      }
       if (tokens_.empty())
         batch_features_.insert(batch_features_.end(), features_.begin() + begin, features_.begin() + end);
       else
         batch_tokens_.insert(batch_tokens_.end(), tokens_.begin() + begin, tokens_.begin() + end);
     }
     mask_.assign(batch_tokens_.size(), 1);
-    Batch batch{.size = positions.size(), .targets = batch_labels_.data()};
+    Batch batch;
+    batch.size = positions.size();
+    batch.targets = batch_labels_.data();
+    if (each_ > 0) batch.places = batch_places_.data();
+    if (each_ > 0) batch.targets_each = each_;
     if (tokens_.empty()) {
       batch.features = batch_features_.data();
     } else {
@@ -63,9 +76,11 @@ class NoiseData : public LocalData {
 
  private:
   std::size_t width_;
+  std::size_t each_;  // targets of an example; 0: its label is the one
   std::vector<std::int32_t> labels_, tokens_;
+  std::optional<HiddenTokens> hidden_;
   std::vector<float> features_;
-  std::vector<std::int32_t> batch_labels_, batch_tokens_;
+  std::vector<std::int32_t> batch_labels_, batch_tokens_, batch_places_;
   std::vector<float> batch_features_;
   std::vector<std::uint8_t> mask_;
 };

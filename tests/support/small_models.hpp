@@ -15,6 +15,7 @@ namespace fedloom::testing {
 struct SmallForm {
   std::string model;
   std::string settings;  // YAML
+  DataSpec form = {};    // of its data; without a shape, the first form that the model accepts
 };
 
 /// Under a registered model's own name the settings that make it small (models that are not here are small by
@@ -28,6 +29,10 @@ inline const std::map<std::string, SmallForm>& small_forms() {
       {"resnet_with_batch_norm", {"resnet", "{depth: 8, norm: batch}"}},
       {"resnet18", {"resnet18", "width: 4"}},
       {"text_transformer", {"text_transformer", "{dim: 12, depth: 2, heads: 2}"}},
+      {"text_transformer_of_hidden_tokens",
+       {"text_transformer",
+        "{dim: 12, depth: 1, heads: 2}",
+        {.shape = {7}, .classes = 4, .vocabulary = 20, .predictions = 2}}},
       {"vit", {"vit", "{dim: 24, depth: 2, heads: 3}"}},
       {"vit_with_mean", {"vit", "{dim: 12, depth: 1, heads: 2, pool: mean, dropout: 0.2}"}},
       {"sequential",
@@ -53,14 +58,34 @@ struct FittingModel {
   DataSpec spec;
 };
 
+/// Places and targets for `count` examples of a form with predictions, as a data set might choose them: the
+/// second target of every third example is missing.
+struct HiddenTokens {
+  std::vector<std::int32_t> places;   // (count, predictions)
+  std::vector<std::int32_t> targets;  // (count, predictions)
+
+  HiddenTokens(const DataSpec& spec, std::size_t count, Random& random) {
+    const auto each = static_cast<std::size_t>(spec.predictions);
+    for (std::size_t i = 0; i < count * each; ++i) {
+      const bool missing = i % each == 1 && i / each % 3 == 2;
+      const std::uint64_t place = random.below(static_cast<std::uint64_t>(spec.width()));
+      const std::uint64_t target = random.below(static_cast<std::uint64_t>(spec.vocabulary));
+      places.push_back(missing ? 0 : static_cast<std::int32_t>(place));
+      targets.push_back(missing ? kNoTarget : static_cast<std::int32_t>(target));
+    }
+  }
+};
+
 /// The model or variant called `name` for 4 classes on the first that it accepts of a few small forms: flat
 /// features, images, token sequences. What holds at any width is tested small.
 inline FittingModel model_with_data(const std::string& name) {
   const auto found = small_forms().find(name);
   const SmallForm form = found == small_forms().end() ? SmallForm{name, ""} : found->second;
   const ConfigNode node = form.settings.empty() ? ConfigNode() : ConfigNode::from_text(form.settings, name);
-  for (const DataSpec& spec : {DataSpec{{9}, 4, 0}, DataSpec{{2, 8, 8}, 4, 0}, DataSpec{{1, 16, 16}, 4, 0},
-                               DataSpec{{3, 32, 32}, 4, 0}, DataSpec{{7}, 4, 20}}) {
+  std::vector<DataSpec> forms = {
+      {{9}, 4, 0}, {{2, 8, 8}, 4, 0}, {{1, 16, 16}, 4, 0}, {{3, 32, 32}, 4, 0}, {{7}, 4, 20}};
+  if (!form.form.shape.empty()) forms = {form.form};
+  for (const DataSpec& spec : forms) {
     try {
       return {form.model, ModelRegistry::instance().find(form.model, "model").make(node, spec), spec};
     } catch (const UserError&) {

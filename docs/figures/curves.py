@@ -48,7 +48,6 @@ BY_TIME = {
             ("fedfix-f80-fedfix-0.5", "FedFix 0.5"),
             ("fedfix-f80-fedbuff-10", "FedBuff 10"),
             ("fedfix-f80-fedbuff-5", "FedBuff 5"),
-            ("fedfix-f80-async-weight", "asynchronous"),
         ],
     ),
 }

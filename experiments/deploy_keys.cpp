@@ -113,10 +113,10 @@ std::map<std::string, ClientKeys::Entry> ClientKeys::parse(const std::string& te
   return entries;
 }
 
+// What is no endpoint at all is told by whoever opens it.
 bool is_local(const std::string& endpoint) {
-  return endpoint.starts_with("ipc://") || endpoint.starts_with("inproc") ||
-         endpoint.starts_with("tcp://127.") || endpoint.starts_with("tcp://localhost:") ||
-         endpoint.starts_with("tcp://[::1]:");
+  return !endpoint.starts_with("tcp://") || endpoint.starts_with("tcp://127.") ||
+         endpoint.starts_with("tcp://localhost:") || endpoint.starts_with("tcp://[::1]:");
 }
 
 ServerKeys server_keys(const DeployConfig& deploy, bool insecure) {

@@ -7,9 +7,10 @@
 
 #include "algorithms/algorithm.hpp"
 #include "core/simulated_executor.hpp"
-#include "experiments/devices_config.hpp"
+#include "wiring/devices_config.hpp"
 #include "server/coordinator.hpp"
 #include "server/pacer.hpp"
+#include "experiments/make_devices.hpp"
 
 namespace {
 

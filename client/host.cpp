@@ -234,6 +234,7 @@ void ClientHost::on_task(const Task& task) {
     return;
   }
   running_.insert(task.id);
+  hooks_.begun(task);
   const Tick begin = executor_.now();
   pool_->submit([this, task, begin, vectors = std::move(*vectors)](LocalTrainer& trainer) -> Executor::Task {
     auto update = std::make_shared<Update>(trainer.run(task, vectors));
@@ -309,6 +310,7 @@ void ClientHost::on_verdicts(const Verdicts& verdicts) {
     if (deployed() && entry.verdict != Verdict::accepted)
       say_(fmt::format("task {}: {} ({})", entry.id.number, to_string(entry.verdict),
                        to_string(entry.reason)));
+    hooks_.judged(entry);
   }
   if (world_)
     for (const TaskId& old : verdicts.forget) world_->store->drop(old.client, old.number);

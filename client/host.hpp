@@ -33,9 +33,11 @@ class ClientHost {
   struct Hooks {
     std::function<void()> joined = [] {};  // a server took us in, the first or again
     std::function<void()> lost = [] {};    // the connection is gone
+    std::function<void(const Task&)> begun = [](const Task&) {};
     /// A task was done; `took` includes the wait for a thread.
     std::function<void(const Task&, const Update&, Tick took)> trained = [](const Task&, const Update&,
                                                                             Tick) {};
+    std::function<void(const Verdicts::Entry&)> judged = [](const Verdicts::Entry&) {};
   };
 
   /// `hello` is what the server is told; hello.capacity is the number of training threads.
@@ -43,6 +45,8 @@ class ClientHost {
              Say say);
 
   void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
+  /// Whether a task is being trained.
+  bool training() const { return !running_.empty(); }
   /// Tells the server that this peer goes; whoever calls it closes the channel.
   void leave(const std::string& why);
 

@@ -2,7 +2,6 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(nlohmann_json REQUIRED)
@@ -14,7 +13,10 @@ find_package(Boost 1.74 REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(cereal REQUIRED)
 find_package(cppzmq REQUIRED)  # brings libzmq
-find_package(OpenMP REQUIRED COMPONENTS CXX)
+if(NOT FEDLOOM_CLIENT_ONLY)
+  find_package(spdlog REQUIRED)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+endif()
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 
 # A tuned matrix library behind the gemm door where it exists; Eigen everywhere else.

@@ -36,7 +36,7 @@ set(FEDLOOM_PRECOMPILED <algorithm> <cmath> <filesystem> <functional> <map> <mem
 function(fedloom_library name)
   cmake_parse_arguments(ARG "" "" "USES;PACKAGES" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "/experiments/main/")
+  list(FILTER sources EXCLUDE REGEX "/main/")
   add_library(fedloom_${name} OBJECT ${sources} ${PROJECT_SOURCE_DIR}/cmake/empty.cpp)
   target_link_libraries(fedloom_${name} PUBLIC fedloom_options ${ARG_PACKAGES} PRIVATE fedloom_warnings)
   set_target_properties(fedloom_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)

@@ -1,8 +1,7 @@
-// Reading, writing and watching key files; when a federation may do without.
+// Watching the list of clients; when a server may do without.
 #include "experiments/deploy_keys.hpp"
 
 #include <charconv>
-#include <filesystem>
 #include <sstream>
 
 #include <spdlog/spdlog.h>
@@ -10,44 +9,10 @@
 
 #include "core/error.hpp"
 #include "core/file.hpp"
-#include "experiments/experiment.hpp"
+#include "edge/key_files.hpp"
+#include "wiring/experiment.hpp"
 
 namespace fedloom {
-
-namespace {
-
-std::string value_of(const std::string& text, const std::string& name) {
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);)
-    if (line.starts_with(name + " ")) return line.substr(name.size() + 1);
-  return "";
-}
-
-}  // namespace
-
-void write_key_file(const std::string& file, const KeyPair& pair) {
-  if (std::filesystem::exists(file))
-    throw user_error("{}: exists already; choose another name, or move it away if nobody needs this key",
-                     file);
-  if (const auto folder = std::filesystem::path(file).parent_path(); !folder.empty())
-    std::filesystem::create_directories(folder);
-  write_file_atomically(file,
-                        fmt::format("# A key pair of fedloom. Whoever has the secret key is its owner.\n"
-                                    "public {}\nsecret {}\n",
-                                    pair.public_key, pair.secret_key),
-                        true, 0600);
-}
-
-KeyPair read_key_file(const std::string& file) {
-  const std::string text = read_file(file);
-  const KeyPair pair{value_of(text, "public"), value_of(text, "secret")};
-  if (!is_key(pair.secret_key))
-    throw user_error("{}: no line `secret KEY`; make a key file with `fedloom keygen FILE`", file);
-  if (public_key_of(pair.secret_key) != pair.public_key)
-    throw user_error(
-        "{}: the public key is not that of the secret key; make a new pair with `fedloom keygen FILE`", file);
-  return pair;
-}
 
 ClientKeys::ClientKeys(std::string file)
     : file_(std::move(file)), read_(stamp()), entries_(parse(read_file(file_), file_)) {}
@@ -113,12 +78,6 @@ std::map<std::string, ClientKeys::Entry> ClientKeys::parse(const std::string& te
   return entries;
 }
 
-// What is no endpoint at all is told by whoever opens it.
-bool is_local(const std::string& endpoint) {
-  return !endpoint.starts_with("tcp://") || endpoint.starts_with("tcp://127.") ||
-         endpoint.starts_with("tcp://localhost:") || endpoint.starts_with("tcp://[::1]:");
-}
-
 ServerKeys server_keys(const DeployConfig& deploy, bool insecure) {
   if (deploy.key.empty()) {
     if (!deploy.clients.empty())
@@ -145,31 +104,6 @@ ServerKeys server_keys(const DeployConfig& deploy, bool insecure) {
   security->admits = [clients](const std::string& key) { return clients->name_of(key); };
   return {security,
           [clients](const std::string& key, ClientId client) { return clients->may_be(key, client); }};
-}
-
-std::shared_ptr<const Security> client_security(const DeployConfig& deploy, const std::string& endpoint,
-                                                const std::string& own, bool insecure) {
-  if (own.empty() && deploy.server_key.empty()) {
-    if (is_local(endpoint) || insecure) return nullptr;
-    throw user_error(
-        "{} is on another machine, and without keys anybody on the way could listen or answer. Give --key "
-        "(fedloom "
-        "keygen) and deploy.server_key, the server's public key, or say --insecure on a network that you "
-        "trust",
-        endpoint);
-  }
-  if (own.empty())
-    throw user_error("deploy.server_key names the server's key, and this client has none; give --key FILE");
-  if (!is_key(deploy.server_key))
-    throw user_error(
-        "--key, but deploy.server_key is {}; it must be the public key of the server, 40 characters that "
-        "`fedloom "
-        "keygen` printed there",
-        deploy.server_key.empty() ? "missing" : fmt::format("'{}'", deploy.server_key));
-  auto security = std::make_shared<Security>();
-  security->own = read_key_file(own);
-  security->server_key = deploy.server_key;
-  return security;
 }
 
 }  // namespace fedloom

@@ -1,5 +1,5 @@
-// The keys of a deployed federation as files: a pair for everybody, and the server's list of clients. What
-// they do is transport/security.hpp.
+// The keys of a server: its own pair, and the list of clients that it watches. What they do is
+// transport/security.hpp.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,6 @@
 namespace fedloom {
 
 struct DeployConfig;
-
-/// Writes a pair where only its owner reads it. Throws UserError when there is a file already: a key that is
-/// gone locks out whoever had it.
-void write_key_file(const std::string& file, const KeyPair& pair);
-/// Throws UserError, saying what is wrong with the file.
-KeyPair read_key_file(const std::string& file);
 
 /// Which keys may be which clients, from a file with a line for each: `KEY CLIENT [NAME]`, where CLIENT is
 /// the index in the federation; lines that begin with "# " are comments. The file is read again whenever it
@@ -52,9 +46,6 @@ class ClientKeys {
   std::map<std::string, Entry> entries_;
 };
 
-/// Whether only this machine can reach the endpoint.
-bool is_local(const std::string& endpoint);
-
 struct ServerKeys {
   std::shared_ptr<const Security> security;  // nothing: no keys
   std::function<bool(const std::string& key, ClientId client)> may_be;
@@ -64,8 +55,5 @@ struct ServerKeys {
 /// key and the endpoint is local, or `insecure` is set. Throws UserError for a key without a list, and for an
 /// open endpoint without keys, saying what to do.
 ServerKeys server_keys(const DeployConfig& deploy, bool insecure);
-/// The same for a client with the key file `own` ("": none) and the server's public key of deploy.server_key.
-std::shared_ptr<const Security> client_security(const DeployConfig& deploy, const std::string& endpoint,
-                                                const std::string& own, bool insecure);
 
 }  // namespace fedloom

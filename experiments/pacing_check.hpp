@@ -2,7 +2,7 @@
 // with the reason, before any data is read.
 #pragma once
 
-#include "experiments/experiment.hpp"
+#include "wiring/experiment.hpp"
 
 namespace fedloom {
 

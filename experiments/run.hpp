@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "experiments/experiment.hpp"
 #include "experiments/sinks/run_summary.hpp"
+#include "wiring/experiment.hpp"
 
 namespace fedloom {
 
@@ -37,23 +37,5 @@ RunResult run_experiment(const Experiment& experiment, const RunOptions& options
 int run_worker(const std::string& endpoint, const std::string& name, const std::string& data_dir,
                const std::string& store_dir, std::size_t tasks, std::size_t crew,
                std::uint64_t receive_budget);
-
-struct ClientOptions {
-  std::string connect;
-  std::uint64_t client = 0;  // index in the federation, and in the partition
-  std::string data_dir;
-  std::string own_data;   // folder with this client's own files; "" uses the partition
-  std::string state_dir;  // kept client state
-  std::string key;        // file of this client's key pair; "": none
-  bool insecure = false;  // go to another machine without keys
-  std::string name;
-  std::string experiment;  // the experiment file, for data and timeouts
-  std::vector<std::string> overrides;
-  std::size_t threads = 1;
-  bool quiet = false;
-};
-
-/// One deployed client. Returns the process's exit code.
-int run_client(const ClientOptions& options);
 
 }  // namespace fedloom

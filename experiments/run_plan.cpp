@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "core/hash.hpp"
-#include "experiments/core_shares.hpp"
+#include "wiring/core_shares.hpp"
 
 namespace fedloom {
 

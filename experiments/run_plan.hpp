@@ -6,9 +6,9 @@
 #include <optional>
 #include <string>
 
-#include "experiments/experiment.hpp"
 #include "experiments/sinks/progress.hpp"
 #include "experiments/sinks/run_summary.hpp"
+#include "wiring/experiment.hpp"
 
 namespace fedloom {
 

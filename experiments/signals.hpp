@@ -9,8 +9,5 @@ namespace fedloom {
 /// Starts listening; the previous handlers are not restored.
 void listen_for_interrupts();
 Interrupt interrupt_wish();
-/// The same for a program that waits on descriptors: this one becomes readable at the first signal. A second
-/// signal ends the program as if nobody listened.
-int listen_by_descriptor();
 
 }  // namespace fedloom

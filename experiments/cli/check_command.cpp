@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <memory>
 
+#include "core/human_units.hpp"
 #include "core/messages.hpp"
 #include "datasets/data_source.hpp"
 #include "experiments/cli/commands.hpp"
-#include "experiments/initial_model.hpp"
-#include "experiments/sinks/human_units.hpp"
-#include "experiments/wiring.hpp"
+#include "experiments/components.hpp"
+#include "experiments/experiment_file.hpp"
+#include "experiments/make_devices.hpp"
 #include "transport/codec.hpp"
+#include "wiring/initial_model.hpp"
 
 namespace fedloom {
 

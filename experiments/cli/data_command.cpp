@@ -4,14 +4,15 @@
 
 #include <unistd.h>
 
+#include "core/human_units.hpp"
 #include "datasets/catalogue.hpp"
 #include "datasets/data_source.hpp"
 #include "datasets/fetch.hpp"
 #include "datasets/partition_summary.hpp"
 #include "experiments/cli/commands.hpp"
-#include "experiments/sinks/human_units.hpp"
+#include "experiments/components.hpp"
+#include "experiments/experiment_file.hpp"
 #include "experiments/sinks/progress.hpp"
-#include "experiments/wiring.hpp"
 
 namespace fedloom {
 

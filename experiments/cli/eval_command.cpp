@@ -11,11 +11,12 @@
 #include "datasets/data_source.hpp"
 #include "datasets/pooled.hpp"
 #include "experiments/cli/commands.hpp"
-#include "experiments/core_shares.hpp"
+#include "experiments/components.hpp"
 #include "experiments/evaluator.hpp"
-#include "experiments/wiring.hpp"
+#include "experiments/experiment_file.hpp"
 #include "models/load_weights.hpp"
 #include "transport/asio_executor.hpp"
+#include "wiring/core_shares.hpp"
 
 namespace fedloom {
 

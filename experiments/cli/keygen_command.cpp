@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "edge/key_files.hpp"
 #include "experiments/cli/commands.hpp"
 #include "experiments/deploy_keys.hpp"
 

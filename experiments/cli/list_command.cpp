@@ -8,13 +8,13 @@
 #include "datasets/partitioner.hpp"
 #include "datasets/stage_rule.hpp"
 #include "experiments/cli/commands.hpp"
-#include "experiments/plugin.hpp"
 #include "models/layers/written_layer.hpp"
 #include "models/model.hpp"
 #include "models/optimizer.hpp"
 #include "server/devices/availability.hpp"
 #include "server/devices/distribution.hpp"
 #include "server/pacer.hpp"
+#include "wiring/plugin.hpp"
 
 namespace fedloom {
 

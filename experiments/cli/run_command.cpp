@@ -1,10 +1,12 @@
 // fedloom run, server, client and the hidden worker.
-// The verbs that start processes; what they do is experiments/run.hpp.
+// The verbs that start processes; what they do is experiments/run.hpp and edge/client.hpp.
 #include <filesystem>
 #include <memory>
 
 #include "datasets/data_source.hpp"
+#include "edge/client.hpp"
 #include "experiments/cli/commands.hpp"
+#include "experiments/experiment_file.hpp"
 #include "experiments/run.hpp"
 #include "experiments/signals.hpp"
 
@@ -98,9 +100,10 @@ void add_server_command(CLI::App& app, Action& action) {
 
 void add_client_command(CLI::App& app, Action& action) {
   auto a = std::make_shared<ClientOptions>();
+  auto file = std::make_shared<std::string>();
+  auto overrides = std::make_shared<std::vector<std::string>>();
   CLI::App* command = app.add_subcommand("client", "be one client of a deployed federation");
-  command->add_option("file", a->experiment, "the server's experiment file (data and timeouts are read)")
-      ->required();
+  command->add_option("file", *file, "the server's experiment file (data and timeouts are read)")->required();
   command->add_option("--connect", a->connect, "where the server listens: tcp://HOST:PORT or ipc:///PATH")
       ->required();
   command->add_option("--client", a->client, "this client's index, 0 … clients-1")->required();
@@ -115,13 +118,14 @@ void add_client_command(CLI::App& app, Action& action) {
                       "this client's key file (fedloom keygen); deploy.server_key is the server's");
   command->add_flag("--insecure", a->insecure, "go to another machine without keys");
   command->add_option("--name", a->name, "name shown by the server");
-  command->add_option("--set", a->overrides, "change a key of the experiment (repeatable)")
+  command->add_option("--set", *overrides, "change a key of the experiment (repeatable)")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command->add_flag("--quiet", a->quiet, "print nothing but warnings and errors");
   command->footer("Ctrl-C and SIGTERM say goodbye to the server and exit with code 130.");
-  command->callback([&action, a] {
-    action = [a] {
+  command->callback([&action, a, file, overrides] {
+    action = [a, file, overrides] {
+      a->experiment = load_experiment(*file, *overrides).config;
       if (a->data_dir.empty()) a->data_dir = default_data_dir();
       if (a->state_dir.empty()) a->state_dir = fmt::format("client-{}-state", a->client);
       return run_client(*a);

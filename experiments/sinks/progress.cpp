@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "experiments/sinks/human_units.hpp"
+#include "core/human_units.hpp"
 
 namespace fedloom {
 

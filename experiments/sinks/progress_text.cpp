@@ -13,7 +13,7 @@
 
 #include <fmt/format.h>
 
-#include "experiments/sinks/human_units.hpp"
+#include "core/human_units.hpp"
 #include "experiments/sinks/progress.hpp"
 
 namespace fedloom {

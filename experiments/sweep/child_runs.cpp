@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "core/error.hpp"
-#include "experiments/core_shares.hpp"
+#include "wiring/core_shares.hpp"
 
 namespace fedloom {
 

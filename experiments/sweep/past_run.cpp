@@ -8,6 +8,7 @@
 
 #include "core/error.hpp"
 #include "core/file.hpp"
+#include "experiments/experiment_file.hpp"
 #include "experiments/report/run_data.hpp"
 
 namespace fedloom {

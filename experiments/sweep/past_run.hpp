@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "experiments/experiment.hpp"
+#include "wiring/experiment.hpp"
 
 namespace fedloom {
 

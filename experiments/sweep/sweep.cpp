@@ -6,6 +6,8 @@
 
 #include "core/error.hpp"
 #include "core/file.hpp"
+#include "edge/stop_signal.hpp"
+#include "experiments/experiment_file.hpp"
 #include "experiments/run_folder.hpp"
 #include "experiments/signals.hpp"
 #include "experiments/sweep/child_runs.hpp"

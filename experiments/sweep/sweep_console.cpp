@@ -10,7 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "core/file.hpp"
-#include "experiments/sinks/human_units.hpp"
+#include "core/human_units.hpp"
 
 namespace fedloom {
 

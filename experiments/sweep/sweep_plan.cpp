@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.hpp"
+#include "experiments/experiment_file.hpp"
 #include "experiments/sweep/run_names.hpp"
 
 namespace fedloom {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "experiments/experiment.hpp"
 #include "experiments/sweep/sweep_file.hpp"
+#include "wiring/experiment.hpp"
 
 namespace fedloom {
 

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "experiments/sinks/human_units.hpp"
+#include "core/human_units.hpp"
 
 namespace fedloom {
 

@@ -11,12 +11,13 @@
 #include "client/client_store.hpp"
 #include "core/hash.hpp"
 #include "experiments/evaluator.hpp"
-#include "experiments/wiring.hpp"
+#include "experiments/components.hpp"
 #include "server/checkpoint.hpp"
 #include "server/coordinator.hpp"
 #include "server/devices/one_tick.hpp"
 #include "tests/support/algorithms.hpp"
 #include "transport/codec.hpp"
+#include "experiments/experiment_file.hpp"
 
 namespace fedloom {
 namespace {

@@ -1,5 +1,5 @@
-// Key files and the list of clients: what is written is read back, slips are named with file and line,
-// changes are taken up while the list is in use, and a federation that others can reach is not run without.
+// The list of clients: slips are named with file and line, changes are taken up while it is in use, and a
+// federation that others can reach is not run without.
 #include "experiments/deploy_keys.hpp"
 
 #include <filesystem>
@@ -8,8 +8,9 @@
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
-#include "experiments/experiment.hpp"
+#include "edge/key_files.hpp"
 #include "tests/support/temp_folder.hpp"
+#include "wiring/experiment.hpp"
 
 namespace fedloom::testing {
 namespace {
@@ -23,29 +24,6 @@ std::string error_of(const std::function<void()>& work) {
     return error.what();
   }
   return "";
-}
-
-TEST(KeyFile, IsReadBackAndItsOwnersAlone) {
-  const TempFolder folder;
-  const KeyPair pair = make_key_pair();
-  const std::string file = folder / "keys/server.key";
-  write_key_file(file, pair);
-  EXPECT_EQ(read_key_file(file).public_key, pair.public_key);
-  EXPECT_EQ(read_key_file(file).secret_key, pair.secret_key);
-  using std::filesystem::perms;
-  EXPECT_EQ(std::filesystem::status(file).permissions() & perms::all, perms::owner_read | perms::owner_write);
-  EXPECT_THAT(error_of([&] { write_key_file(file, make_key_pair()); }), HasSubstr("exists already"));
-  EXPECT_EQ(read_key_file(file).secret_key, pair.secret_key) << "an old key is never overwritten";
-}
-
-TEST(KeyFile, SaysWhatIsWrong) {
-  const TempFolder folder;
-  const KeyPair pair = make_key_pair();
-  EXPECT_THAT(error_of([&] { read_key_file(folder / "none"); }), HasSubstr("none"));
-  EXPECT_THAT(error_of([&] { read_key_file(folder.write("a", "hello\n")); }), HasSubstr("fedloom keygen"));
-  const std::string mixed = "public " + make_key_pair().public_key + "\nsecret " + pair.secret_key + "\n";
-  EXPECT_THAT(error_of([&] { read_key_file(folder.write("b", mixed)); }),
-              HasSubstr("not that of the secret key"));
 }
 
 TEST(ClientKeys, KnowWhoMayBeWhom) {
@@ -100,7 +78,6 @@ TEST(DeployKeys, OpenEndpointsNeedThem) {
   for (const char* local : {"tcp://127.0.0.1:8470", "tcp://localhost:0", "tcp://[::1]:80", "ipc:///tmp/x"}) {
     deploy.listen = local;
     EXPECT_EQ(server_keys(deploy, false).security, nullptr);
-    EXPECT_EQ(client_security(deploy, local, "", false), nullptr);
   }
   for (const char* open :
        {"tcp://0.0.0.0:8470", "tcp://*:8470", "tcp://192.168.1.5:8470", "tcp://[::]:8470"}) {
@@ -108,9 +85,6 @@ TEST(DeployKeys, OpenEndpointsNeedThem) {
     EXPECT_THAT(error_of([&] { server_keys(deploy, false); }), HasSubstr("--insecure")) << open;
     EXPECT_EQ(server_keys(deploy, true).security, nullptr);
   }
-  EXPECT_THAT(error_of([&] { client_security(deploy, "tcp://far.example:1", "", false); }),
-              HasSubstr("--key"));
-  EXPECT_EQ(client_security(deploy, "tcp://far.example:1", "", true), nullptr);
 }
 
 TEST(DeployKeys, HalvesOfThemAreRefused) {
@@ -130,13 +104,6 @@ TEST(DeployKeys, HalvesOfThemAreRefused) {
   EXPECT_EQ(keys.security->own.secret_key, pair.secret_key);
   EXPECT_EQ(keys.security->admits(pair.public_key), "client 0");
   EXPECT_TRUE(keys.may_be(pair.public_key, 0));
-
-  EXPECT_THAT(error_of([&] { client_security(deploy, "tcp://h:1", file, false); }), HasSubstr("is missing"));
-  deploy.server_key = "short";
-  EXPECT_THAT(error_of([&] { client_security(deploy, "tcp://h:1", file, false); }), HasSubstr("is 'short'"));
-  EXPECT_THAT(error_of([&] { client_security(deploy, "tcp://h:1", "", false); }), HasSubstr("give --key"));
-  deploy.server_key = pair.public_key;
-  EXPECT_EQ(client_security(deploy, "tcp://h:1", file, false)->server_key, pair.public_key);
 }
 
 }  // namespace

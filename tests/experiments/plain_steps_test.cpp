@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
-#include "experiments/wiring.hpp"
+#include "experiments/components.hpp"
 
 namespace fedloom {
 namespace {

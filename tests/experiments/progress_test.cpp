@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "experiments/sinks/human_units.hpp"
+#include "core/human_units.hpp"
 #include "tests/experiments/report_scene.hpp"
 
 namespace fedloom {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "experiments/experiment.hpp"
+#include "experiments/experiment_file.hpp"
 
 namespace fedloom::testing {
 namespace {

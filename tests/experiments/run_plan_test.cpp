@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "experiments/core_shares.hpp"
+#include "wiring/core_shares.hpp"
 
 namespace fedloom {
 namespace {

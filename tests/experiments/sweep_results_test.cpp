@@ -2,6 +2,7 @@
 // counts.
 #include <gtest/gtest.h>
 
+#include "experiments/experiment_file.hpp"
 #include "experiments/sweep/past_run.hpp"
 #include "experiments/sweep/sweep_console.hpp"
 #include "experiments/sweep/sweep_table.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "core/error.hpp"
-#include "experiments/experiment.hpp"
+#include "experiments/experiment_file.hpp"
 
 namespace {
 

@@ -21,7 +21,10 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"algorithms", {"core", "models"}},
       {"client", {"core", "models", "datasets", "transport", "algorithms"}},
       {"server", {"core", "transport", "algorithms"}},
-      {"experiments", {"core", "models", "datasets", "transport", "algorithms", "client", "server"}}};
+      {"wiring", {"core", "models", "datasets", "algorithms", "client"}},
+      {"edge", {"core", "models", "datasets", "transport", "algorithms", "client", "wiring"}},
+      {"experiments",
+       {"core", "models", "datasets", "transport", "algorithms", "client", "server", "wiring", "edge"}}};
   return rules;
 }
 

@@ -23,6 +23,7 @@ std::vector<Ban> bans() {
        "\\b(steady_clock|system_clock|high_resolution_clock|clock_gettime|gettimeofday|omp_get_wtime)\\b"
        "|\\b(std::)?(time|clock)\\((nullptr|NULL|0|)\\)",
        {{"transport/asio_executor.cpp", "the real executor is the clock"},
+        {"edge/guest.cpp", "when a device may train goes by the time of day"},
         {"experiments/run.cpp", "wall time of day for TensorBoard files, which are not hashed"}}},
       {"sleeps",
        "\\b(sleep_for|sleep_until|usleep|nanosleep|sleep)\\s*\\(",
@@ -32,7 +33,7 @@ std::vector<Ban> bans() {
        "|\\bstd::\\w+_distribution\\b|\\bstd::(ranges::)?(shuffle|sample)\\b|\\b(rand|srand|drand48|random)"
        "\\(\\)",
        {{"transport/channel.cpp", "tells two runs of one program apart on a socket; results do not see it"},
-        {"experiments/secret.cpp", "what hides data of a deployed federation must be nobody's guess"}}},
+        {"wiring/secret.cpp", "what hides data of a deployed federation must be nobody's guess"}}},
   };
 }
 

@@ -32,8 +32,8 @@ inline std::string place(const SourceFile& file, std::size_t position) {
 }
 
 inline const std::set<std::string>& product_folders() {
-  static const std::set<std::string> folders = {"core",      "models", "datasets", "algorithms",
-                                                "transport", "client", "server",   "experiments"};
+  static const std::set<std::string> folders = {"core",   "models", "datasets", "algorithms", "transport",
+                                                "client", "server", "wiring",   "edge",       "experiments"};
   return folders;
 }
 

@@ -9,9 +9,10 @@
 
 #include "core/file.hpp"
 #include "core/random.hpp"
-#include "experiments/wiring.hpp"
+#include "experiments/components.hpp"
 #include "server/checkpoint.hpp"
 #include "tests/support/program.hpp"
+#include "experiments/experiment_file.hpp"
 
 namespace fedloom::testing {
 namespace {

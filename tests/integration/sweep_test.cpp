@@ -3,7 +3,7 @@
 #include <csignal>
 #include <filesystem>
 
-#include "experiments/core_shares.hpp"
+#include "wiring/core_shares.hpp"
 #include "tests/support/program.hpp"
 
 namespace fedloom::testing {

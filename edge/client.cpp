@@ -1,0 +1,217 @@
+// A deployed client, from its options to the end of the run.
+#include "edge/client.hpp"
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <unistd.h>
+
+#include "client/host.hpp"
+#include "core/version.hpp"
+#include "edge/client_console.hpp"
+#include "edge/key_files.hpp"
+#include "edge/status_file.hpp"
+#include "edge/stop_signal.hpp"
+#include "transport/asio_executor.hpp"
+#include "wiring/core_shares.hpp"
+#include "wiring/local_parts.hpp"
+#include "wiring/secret.hpp"
+
+namespace fedloom {
+
+namespace {
+
+// Whoever starts a client with an experiment that promises privacy is not to be talked out of it.
+void expect_same_privacy(const ExperimentConfig& own, const ExperimentConfig& servers) {
+  PrivacyConfig mine = own.privacy;
+  PrivacyConfig theirs = servers.privacy;
+  if (mine.unit == "none" || write_config(mine) == write_config(theirs)) return;
+  throw user_error(
+      "this client's experiment says privacy: {}, epsilon {}, noise_multiplier {}, clip_norm {}; the "
+      "server's says {}, "
+      "{}, {}, {}, or differs elsewhere. Use the server's file if you agree with it",
+      mine.unit, mine.epsilon, mine.noise_multiplier, mine.clip_norm, theirs.unit, theirs.epsilon,
+      theirs.noise_multiplier, theirs.clip_norm);
+}
+
+// As the shell expects of a program stopped by Ctrl-C.
+constexpr int kInterruptedCode = 130;
+// How often rules such as `on mains only` are asked.
+constexpr Tick kLook = 5 * kSecond;
+
+// Comes and goes as the device's rules say, until the run is over for it.
+class DeployedClient {
+ public:
+  explicit DeployedClient(const ClientOptions& options)
+      : options_(options),
+        rules_(options.when, system_view()),
+        status_(options.status_file, options.connect) {
+    load_own_data();
+    if (!options.quiet)
+      console_.emplace(executor_, options.connect, print_line,
+                       [this] { return why_unreachable(options_.connect); });
+  }
+
+  int run() {
+    const auto signals =
+        executor_.watch(listen_by_descriptor(), [this] { end("stopped by a signal", kInterruptedCode); });
+    while (!code_) {
+      if (const auto why = rules_.why_not(false))
+        rest(*why);
+      else
+        take_part();
+    }
+    status_.ended(ending_);
+    if (console_ && *code_ != 1) console_->ended(ending_);
+    // Training at hand may take hours and nobody waits for it; kept state is on disk whole or not at all.
+    if (*code_ == kInterruptedCode) _exit(*code_);
+    return *code_;
+  }
+
+ private:
+  void load_own_data();
+  std::shared_ptr<const FederatedData> load_partition(bool with_test) const {
+    return load_data(options_.experiment, options_.data_dir, DataHolder::client(options_.client, with_test));
+  }
+  std::shared_ptr<const LocalWorld> make(const std::string& text, std::span<const float> initial);
+
+  // Until a rule changes its mind, or a signal.
+  void rest(const std::string& why) {
+    if (console_) console_->resting(why);
+    status_.resting(why);
+    do {
+      executor_.after(kLook, [this] { executor_.stop(); });
+      executor_.run();
+    } while (!code_ && rules_.why_not(false));
+  }
+
+  // One connection's life, with all its reconnects.
+  void take_part();
+  ClientHost::Hooks hooks();
+  void look() {
+    if (!host_->training() && rules_.why_not(false)) return pause();
+    next_look_ = executor_.after(kLook, [this] { look(); });
+  }
+  void pause() {
+    host_->leave("resting");
+    executor_.stop();
+  }
+  void end(const std::string& why, int code) {
+    if (code_) return;
+    if (host_) host_->leave(why);
+    ending_ = why;
+    code_ = code;
+    executor_.stop();
+  }
+  void warn(const char* level, const std::string& text) const {
+    print_line(fmt::format("{}: {}: {}", level, hello_.name, text));
+  }
+
+  const ClientOptions& options_;
+  GuestRules rules_;
+  StatusFile status_;
+  AsioExecutor executor_;
+  std::shared_ptr<const FederatedData> data_;
+  Hello hello_;
+  std::optional<ClientConsole> console_;
+  std::optional<int> code_;
+  std::string ending_;
+  TimerId next_look_ = 0;
+  std::unique_ptr<Channel> channel_;
+  std::unique_ptr<ClientHost> host_;  // after the channel that it speaks through
+};
+
+void DeployedClient::load_own_data() {
+  const ExperimentConfig& own = options_.experiment;
+  if (!options_.own_data.empty() && own.continual)
+    throw user_error(
+        "--own-data: files of one's own come all at once, and the experiment has stages (continual)");
+  // The examples are ours to choose; whether clients are evaluated is the server's.
+  data_ = options_.own_data.empty() ? load_partition(own.evaluate.clients > 0)
+                                    : load_local_data(own.data, options_.own_data, options_.client);
+  if (options_.own_data.empty() && options_.client >= data_->clients())
+    throw user_error("--client {}: the partition has clients 0 … {}", options_.client, data_->clients() - 1);
+  hello_.name = options_.name.empty() ? fmt::format("client {}", options_.client) : options_.name;
+  hello_.build = kVersion;
+  hello_.cpu = cpu_name();
+  hello_.capacity = 1;
+  hello_.process = getpid();
+  hello_.client = options_.client;
+  hello_.examples = data_->example_count(options_.client);
+}
+
+std::shared_ptr<const LocalWorld> DeployedClient::make(const std::string& text,
+                                                       std::span<const float> initial) {
+  const ExperimentConfig& own = options_.experiment;
+  const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
+  expect_same_privacy(own, config);
+  if (options_.own_data.empty() && config.evaluate.clients > 0 && own.evaluate.clients == 0)
+    data_ = load_partition(true);
+  auto world =
+      make_world(config, local_parts(config, data_), std::make_shared<DiskClientStore>(options_.state_dir),
+                 usable_cores().size(), initial);
+  if (config.privacy.unit != "none") world->secret = kept_secret(options_.state_dir + "/secret");
+  return world;
+}
+
+ClientHost::Hooks DeployedClient::hooks() {
+  ClientHost::Hooks hooks;
+  hooks.joined = [this] {
+    if (console_) console_->joined(options_.client, hello_.examples);
+    status_.joined();
+  };
+  hooks.lost = [this] {
+    if (console_) console_->connecting();
+    status_.connecting();
+  };
+  hooks.begun = [this](const Task& task) { status_.training(task.window); };
+  hooks.trained = [this](const Task& task, const Update& update, Tick took) {
+    if (console_) console_->trained(task, update, took);
+    status_.trained();
+  };
+  hooks.judged = [this](const Verdicts::Entry& entry) {
+    status_.judged(entry.verdict);
+    if (options_.once) end("took part once", 0);
+  };
+  return hooks;
+}
+
+void DeployedClient::take_part() {
+  const DeployConfig& deploy = options_.experiment.deploy;
+  ChannelOptions channel_options;
+  channel_options.security =
+      client_security(deploy.server_key, options_.connect, options_.key, options_.insecure);
+  channel_options.heartbeat_interval = deploy.heartbeat.nanoseconds;
+  channel_options.heartbeat_timeout = deploy.heartbeat_timeout.nanoseconds;
+  channel_ = make_client_channel(options_.connect, executor_, channel_options);
+  host_ = std::make_unique<ClientHost>(
+      *channel_, executor_, hello_,
+      [this](const std::string& text, std::span<const float> initial) { return make(text, initial); },
+      [this](const std::string& reason, bool failed) {
+        if (failed) warn("error", reason);
+        ending_ = reason;
+        code_ = failed ? 1 : 0;
+        executor_.stop();
+      },
+      [this](const std::string& text) { warn("warning", text); });
+  host_->set_hooks(hooks());
+  if (console_) console_->connecting();
+  status_.connecting();
+  if (rules_.any()) look();
+  executor_.run();
+  executor_.cancel(std::exchange(next_look_, 0));
+  channel_->close();
+  if (code_ == kInterruptedCode) return;  // whatever trains is left as it is
+  host_.reset();
+  channel_.reset();
+}
+
+}  // namespace
+
+int run_client(const ClientOptions& options) {
+  apply_limits(options.limits);
+  return DeployedClient(options).run();
+}
+
+}  // namespace fedloom

@@ -1,0 +1,118 @@
+// Asking the system, and telling it.
+#include "edge/guest.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+
+#include <sys/resource.h>
+
+#include "core/error.hpp"
+#include "wiring/core_shares.hpp"
+
+namespace fedloom {
+
+namespace {
+
+constexpr int kMinutesOfDay = 24 * 60;
+
+std::string first_word(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::string word;
+  in >> word;
+  return word;
+}
+
+// A supply that is no battery and is online; nothing where none is named, as on desktops and in containers.
+std::optional<bool> on_mains(const std::string& root) {
+  std::optional<bool> mains;
+  std::error_code error;
+  for (const auto& supply : std::filesystem::directory_iterator(root + "/sys/class/power_supply", error)) {
+    if (const std::string type = first_word(supply.path() / "type"); type.empty() || type == "Battery")
+      continue;
+    mains = mains.value_or(false) || first_word(supply.path() / "online") == "1";
+  }
+  return mains;
+}
+
+double load_per_core(const std::string& root) {
+  std::ifstream in(root + "/proc/loadavg");
+  double load = 0.0;
+  in >> load;
+  return load / static_cast<double>(usable_cores().size());
+}
+
+int minute_of_day() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  return local.tm_hour * 60 + local.tm_min;
+}
+
+// "22:30" as minutes; -1 when it is no time of day.
+int minutes_of(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  int hour = -1;
+  int minute = -1;
+  if (colon == std::string_view::npos) return -1;
+  const auto whole = [](std::string_view digits, int& value) {
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return !digits.empty() && digits.front() != '-' && error == std::errc() &&
+           end == digits.data() + digits.size();
+  };
+  if (!whole(text.substr(0, colon), hour) || !whole(text.substr(colon + 1), minute)) return -1;
+  if (hour > 24 || minute > 59 || hour * 60 + minute > kMinutesOfDay) return -1;
+  return hour * 60 + minute;
+}
+
+}  // namespace
+
+SystemView system_view(const std::string& root) {
+  return {minute_of_day, [root] { return load_per_core(root); }, [root] { return on_mains(root); }};
+}
+
+GuestRules::GuestRules(const WhenConfig& when, SystemView view) : when_(when), view_(std::move(view)) {
+  if (when.hours.empty()) return;
+  const std::size_t dash = when.hours.find('-');
+  Span span;
+  span.from = dash == std::string::npos ? -1 : minutes_of(std::string_view(when.hours).substr(0, dash));
+  span.until = dash == std::string::npos ? -1 : minutes_of(std::string_view(when.hours).substr(dash + 1));
+  if (span.from < 0 || span.until < 0 || span.from == span.until)
+    throw user_error("when.hours: '{}' is no part of the day; write e.g. 22:00-06:00", when.hours);
+  span_ = span;
+}
+
+std::optional<std::string> GuestRules::why_not(bool training) const {
+  if (span_) {
+    const int now = view_.minute_of_day();
+    const bool over_midnight = span_->until < span_->from;
+    const bool inside =
+        over_midnight ? now >= span_->from || now < span_->until : now >= span_->from && now < span_->until;
+    if (!inside) return fmt::format("it is not {}", when_.hours);
+  }
+  if (when_.mains && !view_.mains().value_or(true)) return "the device is on battery";
+  if (when_.load > 0.0 && !training)
+    if (const double load = view_.load_per_core(); load >= when_.load)
+      return fmt::format("the load is {:.2f} per core", load);
+  return std::nullopt;
+}
+
+void apply_limits(const LimitsConfig& limits) {
+  if (limits.threads > 0) {
+    std::vector<int> cores = usable_cores();
+    cores.resize(std::min<std::size_t>(cores.size(), limits.threads));
+    bind_to_cores(cores);
+  }
+  if (limits.nice > 0) (void)setpriority(PRIO_PROCESS, 0, static_cast<int>(limits.nice));
+  if (limits.memory.bytes == 0) return;
+  const rlimit most{limits.memory.bytes, limits.memory.bytes};
+  if (setrlimit(RLIMIT_DATA, &most) != 0)
+    throw user_error("limits.memory: {} bytes are refused by the system: {}", limits.memory.bytes,
+                     std::strerror(errno));
+}
+
+}  // namespace fedloom

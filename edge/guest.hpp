@@ -1,0 +1,80 @@
+// Being a guest on somebody's device: how much of it a client takes, and when. What the system says comes in
+// through SystemView, so that rules can be tested without a battery.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/config.hpp"
+
+namespace fedloom {
+
+struct LimitsConfig {
+  std::uint64_t threads = 0;
+  ByteSize memory;
+  std::uint64_t nice = 10;
+
+  template <class Visitor>
+  void visit(Visitor& v) {
+    v("threads", threads, "cores that training may use; 0: all that the process may", between(0, 1024));
+    v("memory", memory,
+      "data of the process; what does not fit fails the task, and the server hears of it. 0: no limit");
+    v("nice", nice, "priority below other programs, as of nice(1); 0: like them", between(0, 19));
+  }
+};
+
+struct WhenConfig {
+  std::string hours;
+  double load = 0.0;
+  bool mains = false;
+
+  template <class Visitor>
+  void visit(Visitor& v) {
+    v("hours", hours, "local time of day in which to take part, such as 22:00-06:00; left out: always");
+    v.alias("ac_power", "mains");
+    v("mains", mains, "only while the device is not on battery");
+    v("load", load,
+      "only while the system's load of one minute is below this per core (asked when no task runs); 0: "
+      "whatever it is",
+      between(0, 1000));
+  }
+};
+
+/// What a guest may know of the machine.
+struct SystemView {
+  std::function<int()> minute_of_day;          // local time, [0, 1440)
+  std::function<double()> load_per_core;       // of the last minute
+  std::function<std::optional<bool>()> mains;  // nothing: no supplies are known, as on desktops
+};
+
+/// `root`: where /proc and /sys lie below, "" on a real system.
+SystemView system_view(const std::string& root = "");
+
+class GuestRules {
+ public:
+  /// Throws UserError when `hours` is not a span of the day.
+  GuestRules(const WhenConfig& when, SystemView view);
+
+  /// Nothing when a client may take part now; else why not: "on battery". `training`: a task is at work,
+  /// whose load is the client's own.
+  std::optional<std::string> why_not(bool training) const;
+  bool any() const { return span_ || when_.mains || when_.load > 0.0; }
+
+ private:
+  struct Span {
+    int from = 0;  // minutes; until < from goes over midnight
+    int until = 0;
+  };
+
+  WhenConfig when_;
+  std::optional<Span> span_;
+  SystemView view_;
+};
+
+/// Binds this process to as many cores, sets its priority and its memory. A system that refuses priority or
+/// cores leaves them; memory is a promise, so that a refusal throws UserError.
+void apply_limits(const LimitsConfig& limits);
+
+}  // namespace fedloom

@@ -210,8 +210,9 @@ void DeployedClient::take_part() {
 }  // namespace
 
 int run_client(const ClientOptions& options) {
+  DeployedClient client(options);
   apply_limits(options.limits);
-  return DeployedClient(options).run();
+  return client.run();
 }
 
 }  // namespace fedloom

@@ -23,7 +23,7 @@ class ClientConsole {
   /// There is no server, at the start or any more: said again every few seconds until joined().
   void connecting();
   void joined(ClientId client, std::uint64_t examples);
-  /// It stays away for now: "the device is on battery".
+  /// It stays away until further notice: "the device is on battery".
   void resting(const std::string& why);
   /// `took` is in nanoseconds.
   void trained(const Task& task, const Update& update, Tick took);

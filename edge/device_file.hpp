@@ -2,6 +2,7 @@
 // every run of the federation; what a run is, its server says.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,12 @@ struct DeviceConfig {
   std::string data_dir;
   std::string state = "state";
   std::string status_file;
-  PrivacyConfig privacy;
+  std::optional<PrivacyConfig> privacy;
   LimitsConfig limits;
   WhenConfig when;
   bool once = false;
-  Duration heartbeat{2'000'000'000};
-  Duration heartbeat_timeout{30'000'000'000};
+  std::optional<Duration> heartbeat;
+  std::optional<Duration> heartbeat_timeout;
 
   template <class Visitor>
   void visit(Visitor& v) {
@@ -42,7 +43,8 @@ struct DeviceConfig {
       "an experiment file, relative to this file, whose data, seed, privacy and timeouts are meant where "
       "this "
       "file says nothing");
-    v("data", data, "the form of this client's data, as in an experiment file");
+    v("data", data,
+      "the form of this client's data, as in an experiment file; laid over the experiment's key by key");
     v("folder", folder, "this client's own files in that form; left out: its part of the data set");
     v("data_dir", data_dir, "folder of data sets; left out: FEDLOOM_DATA, else ./data");
     v("state", state, "folder for what is kept between tasks, relative to this file");
@@ -56,9 +58,8 @@ struct DeviceConfig {
   }
 };
 
-/// Reads the file with overrides (KEY=VALUE) laid over it. Throws UserError with file, line and column.
-DeviceConfig load_device_file(const std::string& file, const std::vector<std::string>& overrides);
-/// What run_client() takes. Reads the experiment file where one is named. Throws UserError.
-ClientOptions client_options(const DeviceConfig& device);
+/// Reads the file with overrides (KEY=VALUE) laid over it, and the experiment file where it names one. Throws
+/// UserError with file, line and column.
+ClientOptions load_device_file(const std::string& file, const std::vector<std::string>& overrides);
 
 }  // namespace fedloom

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/error.hpp"
 #include "wiring/core_shares.hpp"
@@ -18,6 +19,8 @@ namespace fedloom {
 
 namespace {
 
+// For messages, buffers and a small model. Whatever is beyond is training's, which can do without.
+constexpr std::uint64_t kLeastRoom = 16'000'000;
 constexpr int kMinutesOfDay = 24 * 60;
 
 std::string first_word(const std::filesystem::path& file) {
@@ -44,6 +47,14 @@ double load_per_core(const std::string& root) {
   double load = 0.0;
   in >> load;
   return load / static_cast<double>(usable_cores().size());
+}
+
+// What RLIMIT_DATA counts: the sixth number of statm, in pages.
+std::uint64_t data_in_use() {
+  std::ifstream in("/proc/self/statm");
+  std::uint64_t pages = 0;
+  for (int i = 0; i < 6; ++i) in >> pages;
+  return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 int minute_of_day() {
@@ -109,6 +120,9 @@ void apply_limits(const LimitsConfig& limits) {
   }
   if (limits.nice > 0) (void)setpriority(PRIO_PROCESS, 0, static_cast<int>(limits.nice));
   if (limits.memory.bytes == 0) return;
+  if (const std::uint64_t least = data_in_use() + kLeastRoom; limits.memory.bytes < least)
+    throw user_error("limits.memory: {} bytes, and the program with this data needs at least {}",
+                     limits.memory.bytes, least);
   const rlimit most{limits.memory.bytes, limits.memory.bytes};
   if (setrlimit(RLIMIT_DATA, &most) != 0)
     throw user_error("limits.memory: {} bytes are refused by the system: {}", limits.memory.bytes,

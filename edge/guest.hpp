@@ -73,8 +73,9 @@ class GuestRules {
   SystemView view_;
 };
 
-/// Binds this process to as many cores, sets its priority and its memory. A system that refuses priority or
-/// cores leaves them; memory is a promise, so that a refusal throws UserError.
+/// Binds this process to as many cores, sets its priority and its memory, once its data is loaded. A system
+/// that refuses priority or cores leaves them; memory is a promise, so that a refusal, or less than is in use
+/// already, throws UserError.
 void apply_limits(const LimitsConfig& limits);
 
 }  // namespace fedloom

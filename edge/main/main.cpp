@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
     }
     if (file.empty())
       throw user_error("which device? give its file, such as /etc/fedloom/client.yaml; see --help");
-    ClientOptions options = client_options(load_device_file(file, overrides));
+    ClientOptions options = load_device_file(file, overrides);
     options.once = options.once || once;
     options.quiet = quiet;
     return run_client(options);

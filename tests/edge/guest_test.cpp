@@ -1,0 +1,103 @@
+// When a guest may take part, against a machine made of files and a clock made of a number.
+#include "edge/guest.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.hpp"
+#include "tests/support/temp_folder.hpp"
+
+namespace fedloom::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Optional;
+
+struct Machine {
+  int minute = 0;
+  double load = 0.0;
+  std::optional<bool> mains;
+
+  SystemView view() {
+    return {[this] { return minute; }, [this] { return load; }, [this] { return mains; }};
+  }
+};
+
+TEST(GuestRules, NoneAllowAlways) {
+  Machine machine;
+  machine.load = 100.0;
+  machine.mains = false;
+  const GuestRules rules({}, machine.view());
+  EXPECT_FALSE(rules.any());
+  EXPECT_EQ(rules.why_not(false), std::nullopt);
+}
+
+TEST(GuestRules, HoursMayGoOverMidnight) {
+  Machine machine;
+  const GuestRules night({.hours = "22:00-06:30"}, machine.view());
+  const GuestRules day({.hours = "9:00-17:00"}, machine.view());
+  const auto allowed = [&](const GuestRules& rules, int hour, int minute) {
+    machine.minute = hour * 60 + minute;
+    return !rules.why_not(false);
+  };
+  EXPECT_TRUE(allowed(night, 22, 0));
+  EXPECT_TRUE(allowed(night, 0, 0));
+  EXPECT_TRUE(allowed(night, 6, 29));
+  EXPECT_FALSE(allowed(night, 6, 30));
+  EXPECT_FALSE(allowed(night, 21, 59));
+  EXPECT_TRUE(allowed(day, 9, 0));
+  EXPECT_FALSE(allowed(day, 17, 0));
+  EXPECT_FALSE(allowed(day, 8, 59));
+  machine.minute = 0;
+  EXPECT_THAT(day.why_not(false), Optional(HasSubstr("it is not 9:00-17:00")));
+}
+
+TEST(GuestRules, WhatIsNoPartOfTheDayIsRefused) {
+  for (const char* hours : {"22", "22:00", "22:00-", "25:00-06:00", "22:60-06:00", "a:00-06:00",
+                            "-1:00-06:00", "06:00-06:00", "22:00-06:00x"})
+    EXPECT_THROW(GuestRules({.hours = hours}, Machine{}.view()), UserError) << hours;
+  EXPECT_NO_THROW(GuestRules({.hours = "00:00-24:00"}, Machine{}.view()));
+}
+
+// The load of a task is the client's own, and must not end what causes it.
+TEST(GuestRules, LoadCountsBetweenTasks) {
+  Machine machine;
+  machine.load = 0.8;
+  const GuestRules rules({.load = 0.5}, machine.view());
+  EXPECT_THAT(rules.why_not(false), Optional(std::string("the load is 0.80 per core")));
+  EXPECT_EQ(rules.why_not(true), std::nullopt);
+  machine.load = 0.4;
+  EXPECT_EQ(rules.why_not(false), std::nullopt);
+}
+
+TEST(GuestRules, BatteryMattersWhereThereIsOne) {
+  Machine machine;
+  const GuestRules rules({.mains = true}, machine.view());
+  EXPECT_EQ(rules.why_not(true), std::nullopt) << "a desktop names no supply";
+  machine.mains = false;
+  EXPECT_THAT(rules.why_not(true), Optional(std::string("the device is on battery")));
+  machine.mains = true;
+  EXPECT_EQ(rules.why_not(true), std::nullopt);
+}
+
+// As Linux shows a laptop: a battery and an adapter, which may be pulled.
+TEST(SystemView, ReadsSuppliesAndLoad) {
+  const TempFolder folder;
+  const SystemView view = system_view(folder.path());
+  EXPECT_EQ(view.mains(), std::nullopt);
+  folder.write("sys/class/power_supply/BAT0/type", "Battery\n");
+  EXPECT_EQ(view.mains(), std::nullopt);
+  folder.write("sys/class/power_supply/AC/type", "Mains\n");
+  folder.write("sys/class/power_supply/AC/online", "0\n");
+  EXPECT_EQ(view.mains(), false);
+  folder.write("sys/class/power_supply/AC/online", "1\n");
+  EXPECT_EQ(view.mains(), true);
+  folder.write("proc/loadavg", "3.00 1.00 0.50 1/200 4000\n");
+  EXPECT_GT(view.load_per_core(), 0.0);
+  EXPECT_LE(view.load_per_core(), 3.0);
+  EXPECT_GE(view.minute_of_day(), 0);
+  EXPECT_LT(view.minute_of_day(), 24 * 60);
+}
+
+}  // namespace
+}  // namespace fedloom::testing

@@ -3,9 +3,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help run build test bench chaos format format-check lint lint-headers sanitize fuzz install clean deps deps-clang
+.PHONY: help run build test bench chaos format format-check lint lint-headers sanitize fuzz \
+  install clean deps deps-clang deps-arm client client-arm64 client-armhf test-arm
 
 JOBS ?= $(shell nproc)
+space := $(subst ,, )
 PREFIX ?= /usr/local
 FEDLOOM := build/release/fedloom
 CONFIGURE := cmake --log-level=WARNING $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
@@ -15,6 +17,7 @@ PACKAGES := g++ cmake ninja-build pkg-config libboost-dev libzmq3-dev cppzmq-dev
   libyaml-cpp-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev zlib1g-dev liblzma-dev libpng-dev \
   libxxhash-dev libssl-dev libdnnl-dev libgtest-dev libgmock-dev libbenchmark-dev libjs-chart.js \
   curl ca-certificates
+ARM_PACKAGES := g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user
 CLANG_PACKAGES := clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libomp-14-dev
 
 # $(call need,PACKAGES,REASON): what is missing is installed by root, and told to anybody else.
@@ -40,6 +43,8 @@ help:
 	@echo 'make format        clang-format over all sources (format-check only looks)'
 	@echo 'make lint          every header compiled on its own, clang-tidy over all sources (FILES=… for some)'
 	@echo 'make sanitize      tests under address, undefined-behaviour and thread sanitizers; make fuzz fuzzes'
+	@echo 'make client        fedloom-client alone, small; client-arm64 and client-armhf for devices'
+	@echo 'make test-arm      the client for 64-bit Arm under qemu: its tests, and a federation with a native server'
 	@echo 'make install       program, headers and CMake files under PREFIX (/usr/local)'
 	@echo 'make deps          install the Debian packages that are missing; make clean removes build/'
 
@@ -48,6 +53,9 @@ deps:
 
 deps-clang: deps
 	$(call need,$(CLANG_PACKAGES),to check and fuzz the sources)
+
+deps-arm: deps
+	$(call need,$(ARM_PACKAGES),to compile for Arm and run it)
 
 build: deps
 	@$(CONFIGURE) --preset release
@@ -64,6 +72,24 @@ run: build
 
 test: build
 	@ctest --test-dir build/release --output-on-failure -j $(JOBS)
+
+# Small programs for devices. Other architectures get a folder of Debian's libraries below build/ to link with.
+client: deps
+	@$(CONFIGURE) --preset client
+	@cmake --build build/client -j $(JOBS) --target fedloom_device
+
+client-arm64 client-armhf: client-%: deps-arm
+	@cmake/sysroot.sh $* build/sysroot-$*
+	@$(CONFIGURE) --preset client-$*
+	@cmake --build build/client-$* -j $(JOBS) --target fedloom_device
+
+# The folders whose code differs between processors, and what a device does.
+ARM_TESTS := core models transport client edge
+test-arm: build client-arm64
+	@cmake --build build/client-arm64 -j $(JOBS) --target $(addprefix test_,$(ARM_TESTS))
+	@ctest --test-dir build/client-arm64 --output-on-failure -j $(JOBS) -L '^($(subst $(space),|,$(ARM_TESTS)))$$'
+	@FEDLOOM_DEVICE="qemu-aarch64 -L $(CURDIR)/build/sysroot-arm64 $(CURDIR)/build/client-arm64/fedloom-client" \
+	  build/release/tests/test_integration --gtest_filter='OtherProcessors.*'
 
 bench: build
 	@for program in build/release/benchmarks/*_bench; do $$program; done
@@ -93,7 +119,6 @@ lint-headers: build
 
 # The whole suite under address and undefined-behaviour sanitizers (ASAN_FOLDERS="core server" for a part), and
 # the threaded folders under the thread sanitizer.
-space := $(subst ,, )
 sanitize: deps-clang
 	@$(CONFIGURE) --preset asan
 	@cmake --build build/asan -j $(JOBS) $(if $(ASAN_FOLDERS),--target $(addprefix test_,$(ASAN_FOLDERS)))

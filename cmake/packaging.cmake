@@ -19,20 +19,20 @@ target_link_libraries(fedloom_headers INTERFACE fmt::fmt $<BUILD_INTERFACE:fedlo
 
 include(plugin)
 
-install(TARGETS fedloom fedloom_headers EXPORT fedloomTargets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(EXPORT fedloomTargets NAMESPACE fedloom:: DESTINATION ${package_dir})
+install(TARGETS fedloom fedloom_headers EXPORT fedloomTargets
+        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT server)
+install(EXPORT fedloomTargets NAMESPACE fedloom:: DESTINATION ${package_dir} COMPONENT dev)
 foreach(folder core models datasets algorithms)
-  install(DIRECTORY ${folder} DESTINATION ${header_dir} FILES_MATCHING PATTERN "*.hpp")
+  install(DIRECTORY ${folder} DESTINATION ${header_dir} COMPONENT dev FILES_MATCHING PATTERN "*.hpp")
 endforeach()
-install(FILES server/pacer.hpp DESTINATION ${header_dir}/server)
-install(FILES ${PROJECT_BINARY_DIR}/generated/core/version.hpp DESTINATION ${header_dir}/core)
+install(FILES server/pacer.hpp DESTINATION ${header_dir}/server COMPONENT dev)
+install(FILES ${PROJECT_BINARY_DIR}/generated/core/version.hpp DESTINATION ${header_dir}/core COMPONENT dev)
 
 configure_package_config_file(cmake/fedloomConfig.cmake.in ${PROJECT_BINARY_DIR}/fedloomConfig.cmake
                               INSTALL_DESTINATION ${package_dir})
 # Below 1.0 every version may change the interfaces, so a plug-in asks for the one it was written for.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/fedloomConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/fedloomConfig.cmake ${PROJECT_BINARY_DIR}/fedloomConfigVersion.cmake
-        cmake/plugin.cmake cmake/plugin_version.cpp.in DESTINATION ${package_dir})
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY experiments/smoke DESTINATION ${CMAKE_INSTALL_DATADIR}/fedloom/experiments)
-install(FILES experiments/quickstart.yaml DESTINATION ${CMAKE_INSTALL_DATADIR}/fedloom/experiments)
+        cmake/plugin.cmake cmake/plugin_version.cpp.in DESTINATION ${package_dir} COMPONENT dev)
+install(DIRECTORY experiments/smoke DESTINATION ${CMAKE_INSTALL_DATADIR}/fedloom/experiments COMPONENT server)
+install(FILES experiments/quickstart.yaml DESTINATION ${CMAKE_INSTALL_DATADIR}/fedloom/experiments COMPONENT server)

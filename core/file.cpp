@@ -2,16 +2,16 @@
 // rename.
 #include "core/file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "core/error.hpp"
+#include "core/open_files.hpp"
 
 namespace fedloom {
 
@@ -22,7 +22,7 @@ std::string system_reason() { return std::strerror(errno); }
 // The new name itself is data of the folder.
 void sync_folder_of(const std::string& file) {
   const std::string folder = std::filesystem::path(file).parent_path().string();
-  const int descriptor = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int descriptor = open_file(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY);
   if (descriptor < 0) return;
   ::fsync(descriptor);
   ::close(descriptor);
@@ -33,7 +33,7 @@ void sync_folder_of(const std::string& file) {
 void write_file_atomically(const std::string& file, std::string_view bytes, bool sync, unsigned mode) {
   // The process id keeps writers of the same file apart; the last rename wins whole.
   const std::string temporary = fmt::format("{}.{}.partial", file, ::getpid());
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  const int descriptor = open_file(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC, mode);
   if (descriptor < 0) throw user_error("{}: cannot be written: {}", temporary, system_reason());
   std::size_t written = 0;
   bool sound = true;
@@ -58,10 +58,21 @@ void write_file_atomically(const std::string& file, std::string_view bytes, bool
 std::string read_file(const std::string& file) {
   std::error_code error;
   if (std::filesystem::is_directory(file, error)) throw user_error("{}: is a folder, not a file", file);
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw user_error("{}: cannot be opened: {}", file, system_reason());
-  std::string bytes((std::istreambuf_iterator<char>(stream)), {});
-  if (stream.bad()) throw user_error("{}: cannot be read: {}", file, system_reason());
+  const int descriptor = open_file(file.c_str(), O_RDONLY);
+  if (descriptor < 0) throw user_error("{}: cannot be opened: {}", file, system_reason());
+  std::string bytes;
+  ssize_t count = 1;
+  while (count != 0) {
+    constexpr std::size_t kPiece = 1 << 16;
+    const std::size_t before = bytes.size();
+    bytes.resize(before + kPiece);
+    count = ::read(descriptor, bytes.data() + before, kPiece);
+    bytes.resize(before + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    if (count < 0 && errno != EINTR) break;
+  }
+  const std::string reason = count == 0 ? "" : system_reason();
+  ::close(descriptor);
+  if (!reason.empty()) throw user_error("{}: cannot be read: {}", file, reason);
   return bytes;
 }
 

@@ -8,6 +8,7 @@
 #include "datasets/data_source.hpp"
 #include "datasets/partitioner.hpp"
 #include "datasets/stage_rule.hpp"
+#include "edge/device_file.hpp"
 #include "models/layers/written_layer.hpp"
 #include "models/model.hpp"
 #include "models/optimizer.hpp"
@@ -120,6 +121,15 @@ Json field_schema(const FieldDoc& field) {
   return json;
 }
 
+// Without what the experiment file has as well.
+std::vector<FieldDoc> device_docs() {
+  std::vector<FieldDoc> docs = config_docs<DeviceConfig>();
+  std::erase_if(docs, [](const FieldDoc& field) {
+    return field.name.starts_with("data.") || field.name.starts_with("privacy.");
+  });
+  return docs;
+}
+
 }  // namespace
 
 std::string configuration_markdown() {
@@ -151,6 +161,10 @@ std::string configuration_markdown() {
   text += components<DistributionRegistry>("Distributions",
                                            "devices.task, compute, downlink, uplink, latency, jitter");
   text += components<AvailabilityRegistry>("Availability", "devices.availability");
+  text +=
+      "\n## Device files\n\nOf `fedloom-client`. `data` and `privacy` have the keys that they have "
+      "above.\n\n";
+  text += table(device_docs());
   return text;
 }
 

@@ -9,6 +9,7 @@
 #include "client/host.hpp"
 #include "core/file.hpp"
 #include "core/hash.hpp"
+#include "core/open_files.hpp"
 #include "core/version.hpp"
 #include "datasets/partition_summary.hpp"
 #include "experiments/components.hpp"
@@ -166,6 +167,7 @@ void Session::make_channel() {
   channel_options_.receive_budget_bytes = config_.runtime.receive_budget.bytes;
   channel_options_.heartbeat_timeout = kWorkerSilence;
   if (options_.deployed) {
+    claim_open_files();
     keys_ = server_keys(config_.deploy, options_.insecure);
     channel_options_.security = keys_.security;
     channel_options_.heartbeat_interval = config_.deploy.heartbeat.nanoseconds;

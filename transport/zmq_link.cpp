@@ -20,6 +20,8 @@ constexpr int kHighWater = 64;
 constexpr int kIpcBuffer = 1 << 20;
 constexpr int kReconnectMs = 50;
 constexpr int kReconnectMaxMs = 2000;
+// Whoever connects and says nothing holds a connection this long.
+constexpr int kHandshakeMs = 10'000;
 constexpr std::size_t kCopyBelow = 1024;  // not worth a free function
 constexpr int kWatched = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
                          ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
@@ -87,6 +89,7 @@ struct ZmqLink::State {
     if (role == Role::server) {
       socket.set(zmq::sockopt::router_mandatory, true);
       socket.set(zmq::sockopt::backlog, 4096);
+      socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
     } else {
       socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
       socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);

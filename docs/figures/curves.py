@@ -48,6 +48,21 @@ BY_TIME = {
             ("fedfix-f80-fedfix-0.5", "FedFix 0.5"),
             ("fedfix-f80-fedbuff-10", "FedBuff 10"),
             ("fedfix-f80-fedbuff-5", "FedBuff 5"),
+            ("fedfix-f80-async-weight", "asynchronous, unbiased"),
+            ("fedfix-f80-async-identical", "asynchronous, identical"),
+        ],
+    ),
+    "fedfix-f0": (
+        "CIFAR-10, Dirichlet(0.1), 20 clients, F-0",
+        "test_accuracy",
+        "test accuracy",
+        (0.08, 0.45),
+        [
+            ("fedfix-f0-sync", "synchronous"),
+            ("fedfix-f0-fedfix-0.8", "FedFix 0.8"),
+            ("fedfix-f0-fedfix-0.5", "FedFix 0.5"),
+            ("fedfix-f0-fedbuff-10", "FedBuff 10"),
+            ("fedfix-f0-async-weight", "asynchronous"),
         ],
     ),
 }

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/open_files.hpp"
 
 namespace fedloom {
 
@@ -77,7 +78,7 @@ OutputFile::~OutputFile() {
 }
 
 OutputFile OutputFile::open(const std::string& path, int extra_flags) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC | extra_flags, 0666);
+  const int descriptor = open_file(path.c_str(), O_RDWR | extra_flags, 0666);
   if (descriptor < 0) throw user_error("cannot open {} for writing: {}", path, cause());
   return OutputFile(path, descriptor, 0);
 }
@@ -148,7 +149,7 @@ void OutputFile::write_pending() {
 
 void for_each_block(const std::string& path, std::uint64_t limit,
                     const std::function<void(std::string_view)>& use) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = open_file(path.c_str(), O_RDONLY);
   if (descriptor < 0) throw user_error("cannot read {}: {}", path, cause());
   std::string block(kBufferBytes, '\0');
   std::uint64_t done = 0;

@@ -27,10 +27,12 @@ class DeployedFederation {
   Process& server() { return *server_; }
   Process& client(std::size_t index) { return *processes_.at(index); }
 
-  /// Starts the server and waits until it listens; `listen` may end in port 0.
-  void start_server(const std::string& listen, const Words& more = {}) {
-    server_ = start(Words{"server", kSmallJob, "--no-report", "--listen", listen, "--out", out()} +
-                    experiment_ + more);
+  /// Starts the server and waits until it listens; `listen` may end in port 0. `under`: a
+  /// program that starts it.
+  void start_server(const std::string& listen, const Words& more = {}, const Words& under = {}) {
+    server_ = std::make_unique<Process>(
+        under + Words{kProgram, "server", kSmallJob, "--no-report", "--listen", listen, "--out", out()} +
+        experiment_ + more);
     const std::string line = server_->wait_for_line("listening on ");
     const std::size_t begin = line.find("listening on ") + 13;
     endpoint_ = line.empty() ? "" : line.substr(begin, line.find(';') - begin);

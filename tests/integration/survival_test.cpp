@@ -10,9 +10,9 @@
 #include "core/file.hpp"
 #include "core/random.hpp"
 #include "experiments/components.hpp"
+#include "experiments/experiment_file.hpp"
 #include "server/checkpoint.hpp"
 #include "tests/support/program.hpp"
-#include "experiments/experiment_file.hpp"
 
 namespace fedloom::testing {
 namespace {

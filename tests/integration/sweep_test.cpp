@@ -3,8 +3,8 @@
 #include <csignal>
 #include <filesystem>
 
-#include "wiring/core_shares.hpp"
 #include "tests/support/program.hpp"
+#include "wiring/core_shares.hpp"
 
 namespace fedloom::testing {
 namespace {

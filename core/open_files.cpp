@@ -1,0 +1,44 @@
+// The soft limit is for connections, what lies between it and the hard limit for files. Both are the
+// process's, so that between raising and lowering a stranger may get one of the places; the next call goes
+// further.
+#include "core/open_files.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+
+namespace fedloom {
+
+namespace {
+
+constexpr rlim_t kMost = 16384;
+constexpr rlim_t kForFiles = 64;
+
+}  // namespace
+
+void claim_open_files() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t room = limit.rlim_max > 2 * kForFiles ? limit.rlim_max - kForFiles : limit.rlim_max;
+  limit.rlim_cur = std::min(kMost, room);
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int open_file(const char* path, int flags, unsigned mode) {
+  int descriptor = ::open(path, flags | O_CLOEXEC, mode);
+  rlimit before{};
+  if (descriptor >= 0 || errno != EMFILE || getrlimit(RLIMIT_NOFILE, &before) != 0) return descriptor;
+  for (rlimit more = before; descriptor < 0 && errno == EMFILE && more.rlim_cur < more.rlim_max;) {
+    more.rlim_cur = std::min(more.rlim_max, more.rlim_cur + kForFiles);
+    if (setrlimit(RLIMIT_NOFILE, &more) != 0) break;
+    descriptor = ::open(path, flags | O_CLOEXEC, mode);
+  }
+  const int error = errno;
+  (void)setrlimit(RLIMIT_NOFILE, &before);
+  errno = error;
+  return descriptor;
+}
+
+}  // namespace fedloom

@@ -1,0 +1,16 @@
+// How many files and connections a process may have open, and a few more for its own files when strangers
+// hold all of them: a server that is flooded still writes its checkpoints and reads its list of keys.
+#pragma once
+
+namespace fedloom {
+
+/// For a process that strangers may connect to: allows it as many as the system lets it have, at most 16384
+/// (each connection costs some 25 kB), but 64 fewer than that, which are left to open_file(). Fewer than
+/// before never.
+void claim_open_files();
+
+/// open(2). Where the process may open no more, it is allowed some beyond, up to what the system lets it
+/// have. O_CLOEXEC is added. -1 and errno as open(2).
+int open_file(const char* path, int flags, unsigned mode = 0644);
+
+}  // namespace fedloom

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -74,6 +75,22 @@ std::string read_file(const std::string& file) {
   ::close(descriptor);
   if (!reason.empty()) throw user_error("{}: cannot be read: {}", file, reason);
   return bytes;
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+  const int descriptor = open_file(folder.c_str(), O_RDONLY | O_DIRECTORY);
+  DIR* entries = descriptor < 0 ? nullptr : ::fdopendir(descriptor);
+  if (entries == nullptr) {
+    const std::string reason = system_reason();
+    if (descriptor >= 0) ::close(descriptor);
+    throw user_error("{}: cannot be read: {}", folder, reason);
+  }
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(entries))
+    if (const std::string name = entry->d_name; name != "." && name != "..") names.push_back(name);
+  ::closedir(entries);
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 }  // namespace fedloom

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fedloom {
 
@@ -13,5 +14,7 @@ namespace fedloom {
 void write_file_atomically(const std::string& file, std::string_view bytes, bool sync, unsigned mode = 0644);
 /// The whole file; throws UserError when it cannot be read.
 std::string read_file(const std::string& file);
+/// The names in a folder, ascending, without "." and ".."; throws UserError when it cannot be read.
+std::vector<std::string> names_in(const std::string& folder);
 
 }  // namespace fedloom

@@ -14,15 +14,20 @@ namespace fedloom {
 namespace {
 
 constexpr rlim_t kMost = 16384;
-constexpr rlim_t kForFiles = 64;
+constexpr rlim_t kForFiles = 256;
+// At a time, as strangers may be quicker to take what one is given.
+constexpr rlim_t kStep = 8;
+
+rlim_t for_connections(rlim_t hard) {
+  return std::min(kMost, hard > 2 * kForFiles ? hard - kForFiles : hard / 2);
+}
 
 }  // namespace
 
 void claim_open_files() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  const rlim_t room = limit.rlim_max > 2 * kForFiles ? limit.rlim_max - kForFiles : limit.rlim_max;
-  limit.rlim_cur = std::min(kMost, room);
+  limit.rlim_cur = for_connections(limit.rlim_max);
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
@@ -31,7 +36,7 @@ int open_file(const char* path, int flags, unsigned mode) {
   rlimit before{};
   if (descriptor >= 0 || errno != EMFILE || getrlimit(RLIMIT_NOFILE, &before) != 0) return descriptor;
   for (rlimit more = before; descriptor < 0 && errno == EMFILE && more.rlim_cur < more.rlim_max;) {
-    more.rlim_cur = std::min(more.rlim_max, more.rlim_cur + kForFiles);
+    more.rlim_cur = std::min(more.rlim_max, more.rlim_cur + kStep);
     if (setrlimit(RLIMIT_NOFILE, &more) != 0) break;
     descriptor = ::open(path, flags | O_CLOEXEC, mode);
   }

@@ -5,8 +5,7 @@
 namespace fedloom {
 
 /// For a process that strangers may connect to: allows it as many as the system lets it have, at most 16384
-/// (each connection costs some 25 kB), but 64 fewer than that, which are left to open_file(). Fewer than
-/// before never.
+/// (each connection costs some 25 kB), less 256, or half where they are few, which are left to open_file().
 void claim_open_files();
 
 /// open(2). Where the process may open no more, it is allowed some beyond, up to what the system lets it

@@ -219,9 +219,8 @@ CheckpointFolder::CheckpointFolder(std::string folder, std::uint64_t keep)
 
 std::vector<std::string> CheckpointFolder::files() const {
   std::vector<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_))
-    if (entry.path().extension() == ".flc") files.push_back(entry.path().string());
-  std::sort(files.begin(), files.end());
+  for (const std::string& name : names_in(folder_))
+    if (name.ends_with(".flc")) files.push_back(folder_ + "/" + name);
   return files;
 }
 

@@ -15,7 +15,7 @@ CONFIGURE := cmake --log-level=WARNING $(if $(shell command -v ccache),-DCMAKE_C
 # Debian packages, in the order of README's table of what each is for.
 PACKAGES := g++ cmake ninja-build pkg-config libboost-dev libzmq3-dev cppzmq-dev libeigen3-dev libcereal-dev \
   libyaml-cpp-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev zlib1g-dev liblzma-dev libpng-dev \
-  libxxhash-dev libssl-dev libdnnl-dev libgtest-dev libgmock-dev libbenchmark-dev libjs-chart.js \
+  libxxhash-dev libssl-dev libdnnl-dev libopenblas-dev libgtest-dev libgmock-dev libbenchmark-dev libjs-chart.js \
   curl ca-certificates
 ARM_PACKAGES := g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user
 CLANG_PACKAGES := clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libomp-14-dev

@@ -7,10 +7,10 @@
 
 #include "algorithms/algorithm.hpp"
 #include "core/simulated_executor.hpp"
-#include "wiring/devices_config.hpp"
+#include "experiments/make_devices.hpp"
 #include "server/coordinator.hpp"
 #include "server/pacer.hpp"
-#include "experiments/make_devices.hpp"
+#include "wiring/devices_config.hpp"
 
 namespace {
 

@@ -1,5 +1,5 @@
-// From the section `privacy:` of an experiment file to settings, and what cannot be accounted for. The keys are
-// in wiring/privacy_config.hpp, the mechanisms in algorithms/privacy/.
+// From the section `privacy:` of an experiment file to settings, and what cannot be accounted for. The keys
+// are in wiring/privacy_config.hpp, the mechanisms in algorithms/privacy/.
 #pragma once
 
 #include <optional>

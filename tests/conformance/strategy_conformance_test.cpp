@@ -10,14 +10,14 @@
 
 #include "client/client_store.hpp"
 #include "core/hash.hpp"
-#include "experiments/evaluator.hpp"
 #include "experiments/components.hpp"
+#include "experiments/evaluator.hpp"
+#include "experiments/experiment_file.hpp"
 #include "server/checkpoint.hpp"
 #include "server/coordinator.hpp"
 #include "server/devices/one_tick.hpp"
 #include "tests/support/algorithms.hpp"
 #include "transport/codec.hpp"
-#include "experiments/experiment_file.hpp"
 
 namespace fedloom {
 namespace {

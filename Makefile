@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 .PHONY: help run build test bench chaos format format-check lint lint-headers sanitize fuzz \
-  install clean deps deps-clang deps-arm client client-arm64 client-armhf test-arm
+  install clean deps deps-clang deps-arm client client-arm64 client-armhf test-arm test-packages
 
 JOBS ?= $(shell nproc)
 space := $(subst ,, )
@@ -45,6 +45,7 @@ help:
 	@echo 'make sanitize      tests under address, undefined-behaviour and thread sanitizers; make fuzz fuzzes'
 	@echo 'make client        fedloom-client alone, small; client-arm64 and client-armhf for devices'
 	@echo 'make test-arm      the client for 64-bit Arm under qemu: its tests, and a federation with a native server'
+	@echo 'make test-packages the Debian packages on a fresh system (as root)'
 	@echo 'make install       program, headers and CMake files under PREFIX (/usr/local)'
 	@echo 'make deps          install the Debian packages that are missing; make clean removes build/'
 
@@ -90,6 +91,11 @@ test-arm: build client-arm64
 	@ctest --test-dir build/client-arm64 --output-on-failure -j $(JOBS) -L '^($(subst $(space),|,$(ARM_TESTS)))$$'
 	@FEDLOOM_DEVICE="qemu-aarch64 -L $(CURDIR)/build/sysroot-arm64 $(CURDIR)/build/client-arm64/fedloom-client" \
 	  build/release/tests/test_integration --gtest_filter='OtherProcessors.*'
+
+# As root, with a fresh Debian below /tmp for as long as it takes.
+test-packages: build
+	$(call need,debootstrap,to try the packages on a fresh system)
+	@packaging/test.sh build/release
 
 bench: build
 	@for program in build/release/benchmarks/*_bench; do $$program; done

@@ -52,6 +52,18 @@ BY_TIME = {
             ("fedfix-f80-async-identical", "asynchronous, identical"),
         ],
     ),
+    "fedfix-shakespeare": (
+        "tiny Shakespeare, 21 speakers, F-80",
+        "test_accuracy",
+        "test accuracy",
+        (0, 0.42),
+        [
+            ("fedfix-shakespeare-sync", "synchronous"),
+            ("fedfix-shakespeare-fedfix-0.5", "FedFix 0.5"),
+            ("fedfix-shakespeare-fedbuff-5", "FedBuff 5"),
+            ("fedfix-shakespeare-async-weight", "asynchronous, unbiased"),
+        ],
+    ),
     "fedfix-f0": (
         "CIFAR-10, Dirichlet(0.1), 20 clients, F-0",
         "test_accuracy",

@@ -1,8 +1,6 @@
 // Building the components of an experiment.
 #include "experiments/components.hpp"
 
-#include <fstream>
-
 #include "experiments/pacing_check.hpp"
 #include "experiments/privacy_check.hpp"
 
@@ -87,19 +85,6 @@ CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Compo
   c.target_accuracy = config.evaluate.target_accuracy;
   c.stop_at_target = config.evaluate.stop_at_target;
   return c;
-}
-
-ProcessMemory process_memory(std::int64_t process) {
-  std::ifstream file(fmt::format("/proc/{}/status", process));
-  ProcessMemory memory;
-  std::string key;
-  while (file >> key) {
-    std::uint64_t kilobytes = 0;
-    if (key == "VmRSS:" && file >> kilobytes) memory.resident = kilobytes * 1024;
-    if (key == "VmHWM:" && file >> kilobytes) memory.peak = kilobytes * 1024;
-    file.ignore(4096, '\n');
-  }
-  return memory;
 }
 
 }  // namespace fedloom

@@ -33,11 +33,4 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
 CoordinatorConfig coordinator_config(const ExperimentConfig& config, const Components& components, bool hold,
                                      double ticks_per_second);
 
-/// Resident and peak resident bytes of a process; zeros when it is gone.
-struct ProcessMemory {
-  std::uint64_t resident = 0;
-  std::uint64_t peak = 0;
-};
-ProcessMemory process_memory(std::int64_t process);
-
 }  // namespace fedloom

@@ -20,12 +20,14 @@
 #include "experiments/launcher.hpp"
 #include "experiments/make_devices.hpp"
 #include "experiments/partition_json.hpp"
+#include "experiments/process_memory.hpp"
 #include "experiments/report/report.hpp"
 #include "experiments/run_folder.hpp"
 #include "experiments/run_plan.hpp"
 #include "experiments/signals.hpp"
 #include "experiments/sinks/progress.hpp"
 #include "experiments/sinks/run_folder_sink.hpp"
+#include "experiments/status/status_service.hpp"
 #include "models/safetensors.hpp"
 #include "server/driver.hpp"
 #include "wiring/core_shares.hpp"
@@ -40,6 +42,7 @@ namespace fs = std::filesystem;
 
 // Workers are children: the launcher sees them die, so silence only means that someone computes for long.
 constexpr Tick kWorkerSilence = 600 * kSecond;
+constexpr std::uint64_t kSmallMessages = 16 << 20;
 constexpr Tick kFarewell = 5 * kSecond;  // for peers to hear goodbye and leave
 
 // One run from folder to summary. Members are in the order in which things come to life.
@@ -57,12 +60,11 @@ class Session {
   void load_checkpoint();
   std::optional<RunResult> finished_before();
   void make_sinks();
-  void make_channel();
+  void open_doors();
   void start_workers();
   DriverParts driver_parts();
   bool checkpoint(const FederationState& state);
-  std::pair<std::uint64_t, std::uint64_t> memory() const;
-  void note_peaks();
+  std::pair<std::uint64_t, std::uint64_t> memory();
   RunResult conclude(bool complete);
 
   ExperimentConfig config_;
@@ -83,10 +85,11 @@ class Session {
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<WorkerLauncher> launcher_;
   std::unique_ptr<InprocWorkers> inproc_;
+  std::unique_ptr<StatusService> status_;
   std::unique_ptr<Driver> driver_;
   WindowId last_checkpoint_ = 0;
   MachineTotals earlier_;  // of the processes before a resume
-  std::map<std::string, std::uint64_t> peaks_;
+  RunMemory memory_;
 };
 
 void Session::load_checkpoint() {
@@ -157,22 +160,28 @@ void Session::make_sinks() {
   files_ = std::make_unique<RunFolderSink>(folder_, clocks, from, [this](const FederationEvent& event) {
     summary_->on(event);
     progress_->restore(event);
+    if (status_) status_->metrics().on(event);
   });
   const MachineEvent resumed = Resumed{from.window, loaded_->file};
   files_->on(resumed);
   progress_->on(resumed);
 }
 
-void Session::make_channel() {
+void Session::open_doors() {
   channel_options_.receive_budget_bytes = config_.runtime.receive_budget.bytes;
   channel_options_.heartbeat_timeout = kWorkerSilence;
   if (options_.deployed) {
     claim_open_files();
+    // No message of a client is larger than a few models; what claims to be is refused before memory is
+    // taken.
+    channel_options_.max_message_bytes = kSmallMessages + 8 * sizeof(float) * parts_.model->layout()->size();
     keys_ = server_keys(config_.deploy, options_.insecure);
     channel_options_.security = keys_.security;
     channel_options_.heartbeat_interval = config_.deploy.heartbeat.nanoseconds;
     channel_options_.heartbeat_timeout = config_.deploy.heartbeat_timeout.nanoseconds;
   }
+  if (!config_.runtime.status.empty())
+    status_ = std::make_unique<StatusService>(config_.runtime.status, folder_);
   if (config_.runtime.transport == "inproc" && !options_.deployed) channel_options_.hub = make_inproc_hub();
   channel_ =
       make_server_channel(endpoint_for(config_, options_.deployed, folder_), executor_, channel_options_);
@@ -195,22 +204,8 @@ void Session::start_workers() {
       plan.processes);
 }
 
-std::pair<std::uint64_t, std::uint64_t> Session::memory() const {
-  const std::uint64_t own = process_memory(getpid()).resident;
-  std::uint64_t all = own;
-  if (launcher_)
-    for (const pid_t process : launcher_->processes()) all += process_memory(process).resident;
-  return {own, all};
-}
-
-void Session::note_peaks() {
-  peaks_["server"] = std::max(peaks_["server"], process_memory(getpid()).peak);
-  if (!launcher_) return;
-  std::size_t index = 0;
-  for (const pid_t process : launcher_->processes()) {
-    std::uint64_t& peak = peaks_[fmt::format("worker {}", ++index)];
-    peak = std::max(peak, process_memory(process).peak);
-  }
+std::pair<std::uint64_t, std::uint64_t> Session::memory() {
+  return memory_.look(launcher_ ? launcher_->processes() : std::vector<pid_t>());
 }
 
 bool Session::checkpoint(const FederationState& state) {
@@ -230,6 +225,7 @@ bool Session::checkpoint(const FederationState& state) {
   const MachineEvent event = CheckpointWritten{state.windows, written.file, written.bytes,
                                                static_cast<double>(executor_.now() - before) * 1e-9};
   files_->on(event);
+  if (status_) status_->metrics().on(event);
   return true;
 }
 
@@ -262,6 +258,7 @@ DriverParts Session::driver_parts() {
     return evaluator_->evaluate(model, split == "validation" ? data.validation() : data.test());
   };
   parts.sinks = {files_.get(), summary_.get(), progress_.get()};
+  if (status_) parts.sinks.push_back(&status_->metrics());
   parts.sinks.insert(parts.sinks.end(), options_.sinks.begin(), options_.sinks.end());
   parts.checkpoint = [this](const FederationState& state) { return checkpoint(state); };
   parts.checkpoints_kept = config_.checkpoint.keep;
@@ -274,10 +271,7 @@ DriverParts Session::driver_parts() {
         driver_->peer_died(process);
       });
   };
-  parts.memory = [this] {
-    note_peaks();
-    return memory();
-  };
+  parts.memory = [this] { return memory(); };
   parts.fleet.welcome.experiment = resolved_yaml(config_);
   parts.fleet.welcome.layout = parts_.model->layout()->fingerprint();
   parts.fleet.welcome.run =
@@ -316,7 +310,7 @@ RunResult Session::run() {
   initial_ = std::move(initial.values);
   load_checkpoint();
   if (auto finished = finished_before()) return *std::move(finished);
-  make_channel();
+  open_doors();
   run_folder_.begin(!options_.resume);
   checkpoints_.emplace(folder_ + "/checkpoints", config_.checkpoint.keep);
   make_sinks();
@@ -327,6 +321,7 @@ RunResult Session::run() {
   start_workers();
   if (options_.deployed && !options_.quiet)
     progress_->print(fmt::format("listening on {}; waiting for clients", channel_->endpoint()));
+  if (status_ && !options_.quiet) progress_->print(fmt::format("status page at {}", status_->address()));
   if (!options_.quiet)
     for (const std::string& note : initial.notes) progress_->print(note);
   driver_ = std::make_unique<Driver>(driver_parts());
@@ -349,7 +344,7 @@ RunResult Session::run() {
 }
 
 RunResult Session::conclude(bool complete) {
-  note_peaks();
+  memory();
   if (launcher_) launcher_->expect_end();
   driver_->dismiss(complete ? "the run is complete" : "the run was interrupted", false);
   executor_.run_until([this] { return channel_->peers().empty(); }, kFarewell);
@@ -376,7 +371,7 @@ RunResult Session::conclude(bool complete) {
   if (!complete) s.reason = "signal";
   s.socket_bytes_sent = earlier_.socket_bytes_sent + stats.sent.socket_bytes();
   s.socket_bytes_received = earlier_.socket_bytes_received + stats.received.socket_bytes();
-  s.peak_rss_bytes = peaks_;
+  s.peak_rss_bytes = memory_.peaks();
   s.version = kVersion;
   s.cpu = cpu_name();
   if (complete) write_summary(folder_ + "/summary.json", s);

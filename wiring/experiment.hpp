@@ -114,6 +114,7 @@ struct RuntimeConfig {
   std::string transport = "ipc";
   std::string aggregate = "worker";
   ByteSize receive_budget{128'000'000};
+  std::string status;
 
   template <class Visitor>
   void visit(Visitor& v) {
@@ -123,6 +124,9 @@ struct RuntimeConfig {
     v("aggregate", aggregate, "worker: workers sum their clients' updates; server: every update is sent",
       one_of({"worker", "server"}));
     v("receive_budget", receive_budget, "memory for large messages on their way in, per process");
+    v("status", status,
+      "while the run lasts its report so far, which draws itself anew, and metrics for Prometheus are served "
+      "here: a port, or an address and a port; left out: nowhere");
   }
 };
 
@@ -225,9 +229,11 @@ struct Experiment {
 /// What a parsed file says, with what follows from one key for another. Names of components are not looked
 /// up: a client need not know every pacer. Throws UserError.
 Experiment read_experiment(const ConfigNode& root);
-/// The same from text, as a worker or client gets it from its server, with plug-ins loaded. `source` names it
-/// in errors.
+/// The same from text, as a worker or client gets it from its server. `source` names it in errors.
 Experiment parse_experiment(const std::string& text, const std::string& source,
                             const std::vector<std::string>& overrides = {});
+
+/// What `plugins` names, once. Throws UserError.
+void load_plugins(const ExperimentConfig& config);
 
 }  // namespace fedloom

@@ -33,6 +33,11 @@ void add_common(CLI::App& command, RunArguments& a) {
   command
       .add_option("--data-dir", a.options.data_dir, "folder of data sets; default FEDLOOM_DATA, else ./data")
       ->type_name("DIR");
+  command
+      .add_option_function<std::string>(
+          "--status", [&a](const std::string& where) { a.overrides.push_back("runtime.status=" + where); },
+          "serve the report so far and metrics while the run lasts, at a port or ADDRESS:PORT")
+      ->type_name("[ADDRESS:]PORT");
   command.add_flag("--resume", a.options.resume, "go on from the newest checkpoint in the run folder");
   command.add_flag("--quiet", a.options.quiet, "print nothing but errors");
   command.add_flag("!--no-report", a.options.report, "do not write report.html");

@@ -1,5 +1,7 @@
-// Puts assets and data into the page's template: {{name}} is replaced by the asset of that name.
+// Puts assets and data into the page's template, where their names stand in double braces.
 #include "experiments/report/report.hpp"
+
+#include <map>
 
 #include <nlohmann/json.hpp>
 
@@ -26,14 +28,18 @@ std::string embeddable(const nlohmann::ordered_json& data) {
   return safe;
 }
 
-std::string filled(std::string_view page, const std::string& data) {
+using Values = std::map<std::string_view, std::string_view>;
+
+// {{name}} is one of the values, else the asset of that name.
+std::string filled(std::string_view page, const Values& values) {
   std::string html;
   for (std::size_t open = page.find("{{"); open != std::string_view::npos; open = page.find("{{")) {
     const std::size_t close = page.find("}}", open);
     FEDLOOM_CHECK(close != std::string_view::npos, "unclosed {{{{ in the page template");
     const std::string_view name = page.substr(open + 2, close - open - 2);
     html += page.substr(0, open);
-    html += name == "data" ? std::string_view(data) : report_asset(name);
+    const auto value = values.find(name);
+    html += value == values.end() ? report_asset(name) : value->second;
     page.remove_prefix(close + 2);
   }
   return html += page;
@@ -41,12 +47,23 @@ std::string filled(std::string_view page, const std::string& data) {
 
 }  // namespace
 
-void write_report(const std::vector<std::string>& run_folders, const std::string& output_html) {
+std::string report_json(const std::vector<std::string>& run_folders) {
   if (run_folders.empty()) throw user_error("no run folder given; expected at least one");
   std::vector<RunData> runs;
   for (const std::string& folder : run_folders) runs.push_back(read_run_folder(folder));
-  write_file_atomically(output_html, filled(report_asset("report.html"), embeddable(report_data(runs))),
+  return embeddable(report_data(runs));
+}
+
+void write_report(const std::vector<std::string>& run_folders, const std::string& output_html) {
+  const std::string data = report_json(run_folders);
+  write_file_atomically(output_html,
+                        filled(report_asset("report.html"), {{"data", data}, {"live", "0"}, {"connect", ""}}),
                         false);
+}
+
+std::string live_page(const std::string& data) {
+  return filled(report_asset("report.html"),
+                {{"data", data}, {"live", "1"}, {"connect", "; connect-src 'self'"}});
 }
 
 }  // namespace fedloom

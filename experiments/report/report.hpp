@@ -13,6 +13,13 @@ namespace fedloom {
 /// UserError for a folder that is no run, a damaged file, or an output that cannot be written.
 void write_report(const std::vector<std::string>& run_folders, const std::string& output_html);
 
+/// The data block of that page, as JSON. Throws UserError for a folder that is no run, or not yet.
+std::string report_json(const std::vector<std::string>& run_folders);
+
+/// The same page around `data`, report_json() of a run that goes on: it asks "data.json" beside it for newer
+/// data every two seconds and draws that.
+std::string live_page(const std::string& data);
+
 /// A file of experiments/report/assets, or "chart.js", as built into the program. Unknown names abort.
 std::string_view report_asset(std::string_view name);
 

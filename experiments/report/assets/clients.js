@@ -56,7 +56,7 @@ let spreadChoice = 0;
 
 function drawClients() {
   const choices = spreadRuns();
-  if (choices.length === 0) return byId("clients").remove();
+  if (choices.length === 0) return byId("clients")?.remove();
   const {run, index} = choices[Math.min(spreadChoice, choices.length - 1)];
   const color = seriesColor(data.groups.findIndex((group) => group.runs.includes(index)));
   drawFan(run, color);

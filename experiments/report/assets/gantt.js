@@ -172,7 +172,7 @@ function drawGantt() {
   if (!byId("gantt")) return;
   const choices = data.timeline.gantts.map((gantt) => ({run: data.runs[gantt.run], index: gantt.run, gantt}));
   const {gantt} = choices[Math.min(ganttChoice, choices.length - 1)];
-  if (gantt.bars.row.length === 0) return byId("gantt").remove();
+  if (gantt.bars.row.length === 0) return byId("gantt")?.remove();
   const canvas = byId("gantt-canvas");
   followGantt(canvas, gantt, paintGantt(canvas, gantt));
   ganttLegend(gantt);

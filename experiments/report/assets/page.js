@@ -114,7 +114,7 @@ function drawAll() {
     drawControls();
     drawLearning();
   } else if (byId("learning")) {
-    byId("learning").remove();
+    byId("learning")?.remove();
   }
   if (reportedNames().length > 0)
     drawReported();
@@ -153,12 +153,16 @@ function fillHead() {
       "means end at the last round that all seeds have.";
 }
 
+function drawEverything() {
+  fillHead();
+  drawAll();
+  fillResults();
+  fillMachine();
+  fillSettings();
+}
+
 recallView();
-fillHead();
-drawAll();
-fillResults();
-fillMachine();
-fillSettings();
+drawEverything();
 byId("theme").onclick = () => {
   themeChosen = true;
   switchTheme(theme() === "dark" ? "light" : "dark");

@@ -123,7 +123,7 @@ function followPointer(canvas, {g}, classes) {
 
 function drawPartition() {
   const choices = partitionRuns();
-  if (choices.length === 0) return byId("partition").remove();
+  if (choices.length === 0) return byId("partition")?.remove();
   const partition = choices[Math.min(partitionView.choice, choices.length - 1)].run.partition;
   const canvas = byId("partition-canvas");
   followPointer(canvas, paintPartition(canvas, partition), partition.classes);

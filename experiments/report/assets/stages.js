@@ -64,7 +64,7 @@ let stageChoice = 0;
 
 function drawStages() {
   const choices = stageRuns();
-  if (choices.length === 0) return byId("stages").remove();
+  if (choices.length === 0) return byId("stages")?.remove();
   const {run} = choices[Math.min(stageChoice, choices.length - 1)];
   drawStageCurves(run.stages);
   fillStageMatrix(run.stages);

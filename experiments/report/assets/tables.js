@@ -120,7 +120,7 @@ function fillResults() {
 
 function fillMachine() {
   const withFigures = data.runs.filter((run) => run.figures.cpu || run.figures.client_trainings > 0);
-  if (withFigures.length === 0) return byId("machine").remove();
+  if (withFigures.length === 0) return byId("machine")?.remove();
   const memory = (figures) => {
     const peaks = Object.entries(figures.peak_rss_bytes || {});
     if (peaks.length === 0) return none;
@@ -157,7 +157,7 @@ function settingsTable(rows) {
 }
 
 function fillSettings() {
-  if (data.settings.length === 0) return byId("settings").remove();
+  if (data.settings.length === 0) return byId("settings")?.remove();
   const differing = data.settings.filter((setting) => setting.differs);
   const equal = data.settings.filter((setting) => !setting.differs);
   const body = byId("settings-body");

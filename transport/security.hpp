@@ -10,7 +10,7 @@
 
 namespace fedloom {
 
-/// 32 bytes each, as text: 40 characters of Z85 (RFC 32).
+/// 32 bytes each, as text: 64 hexadecimal digits, lower case.
 struct KeyPair {
   std::string public_key;
   std::string secret_key;
@@ -22,6 +22,10 @@ KeyPair make_key_pair();
 std::string public_key_of(const std::string& secret_key);
 /// Whether a text has the form of a key.
 bool is_key(std::string_view text);
+
+/// Between the two forms, of what is_key() and of 32 bytes.
+std::string key_text(std::string_view bytes);
+std::string key_bytes(std::string_view text);
 
 /// What one end of a channel needs. A server admits by key, a client knows its server's.
 struct Security {

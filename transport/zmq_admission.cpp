@@ -7,6 +7,7 @@
 #include <zmq.hpp>
 
 #include "core/error.hpp"
+#include "transport/security.hpp"
 
 namespace fedloom {
 
@@ -48,9 +49,7 @@ void ZmqAdmission::answer() {
     std::string key;
     std::string text = "a connection without a key";
     if (request.size() == 7 && request[5] == "CURVE" && request[6].size() == 32) {
-      std::array<char, 41> z85{};
-      zmq_z85_encode(z85.data(), reinterpret_cast<const std::uint8_t*>(request[6].data()), request[6].size());
-      key = z85.data();
+      key = key_text(request[6]);
       text = fmt::format("the key {} is not on the list of clients", key);
     }
     const bool admitted = !key.empty() && state_->admits(key).has_value();

@@ -103,10 +103,10 @@ struct ZmqLink::State {
   }
 
   void lock(const Security& security) {
-    socket.set(zmq::sockopt::curve_secretkey, security.own.secret_key);
-    socket.set(zmq::sockopt::curve_publickey, security.own.public_key);
+    socket.set(zmq::sockopt::curve_secretkey, key_bytes(security.own.secret_key));
+    socket.set(zmq::sockopt::curve_publickey, key_bytes(security.own.public_key));
     if (role == Role::client) {
-      socket.set(zmq::sockopt::curve_serverkey, security.server_key);
+      socket.set(zmq::sockopt::curve_serverkey, key_bytes(security.server_key));
       return;
     }
     socket.set(zmq::sockopt::curve_server, true);

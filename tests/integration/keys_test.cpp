@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t kClients = 3;
 const char* const kAnyPort = "tcp://127.0.0.1:0";
-const Words kLong =
-    set({"rounds=300", "evaluate.every=100", "deploy.heartbeat=50ms", "deploy.lost_after=1h"});
+const Words kLong = set({"rounds=300", "evaluate.every=100", "deploy.heartbeat=50ms",
+                         "deploy.heartbeat_timeout=1h", "deploy.lost_after=1h"});
 
 class Keyed : public ::testing::Test {
  protected:
@@ -68,6 +68,7 @@ TEST_F(Keyed, OthersAreTurnedAwayAndHurtNobody) {
   DeployedFederation federation(folder_, kClients, kLong);
   start_all(federation);
   ASSERT_TRUE(federation.wait_for_rounds(5));
+  federation.client(2).signal(SIGSTOP);  // the round waits for it, so the run is not over before all this
   const auto stranger = start(federation.client_words(0, federation.endpoint()) + client_words(3));
   const auto nobody = start(federation.client_words(0, federation.endpoint()));
   const auto liar = start(federation.client_words(0, federation.endpoint()) + client_words(1));
@@ -80,6 +81,7 @@ TEST_F(Keyed, OthersAreTurnedAwayAndHurtNobody) {
   for (const auto& process : {stranger.get(), nobody.get()}) process->signal(SIGTERM);
   EXPECT_EQ(stranger->wait().code, 130);
   EXPECT_EQ(nobody->wait().code, 130);
+  federation.client(2).signal(SIGCONT);
   const RunSummary deployed = federation.expect_good_end();
   EXPECT_EQ(deployed.model_hash, federation.simulated().model_hash);
 }
@@ -88,10 +90,12 @@ TEST_F(Keyed, ARevokedClientIsDroppedAndOneThatIsAddedLetIn) {
   DeployedFederation federation(folder_, kClients, kLong);
   start_all(federation);
   ASSERT_TRUE(federation.wait_for_rounds(5));
+  federation.client(2).signal(SIGSTOP);
   allow({0, 2});
   EXPECT_TRUE(federation.wait_for_event("is not on the list of clients any more"));
   ASSERT_TRUE(federation.server().running());
   allow({0, 1, 2});
+  federation.client(2).signal(SIGCONT);
   // The client has been trying all the time.
   const RunSummary deployed = federation.expect_good_end();
   EXPECT_EQ(deployed.model_hash, federation.simulated().model_hash);

@@ -55,7 +55,8 @@ TEST(Keys, HaveTheirForm) {
   EXPECT_NE(make_key_pair().secret_key, pair.secret_key);
   EXPECT_FALSE(is_key(""));
   EXPECT_FALSE(is_key(pair.public_key.substr(1)));
-  EXPECT_FALSE(is_key(std::string(40, '~')));  // no letter of Z85
+  EXPECT_FALSE(is_key(std::string(64, 'g')));  // no digit
+  EXPECT_EQ(key_text(key_bytes(pair.public_key)), pair.public_key);
   EXPECT_THROW(public_key_of("short"), UserError);
 }
 

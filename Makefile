@@ -93,9 +93,9 @@ test-arm: build client-arm64
 	  build/release/tests/test_integration --gtest_filter='OtherProcessors.*'
 
 # As root, with a fresh Debian below /tmp for as long as it takes.
-test-packages: build
+test-packages: build client
 	$(call need,debootstrap,to try the packages on a fresh system)
-	@packaging/test.sh build/release
+	@packaging/test.sh build/release build/client
 
 bench: build
 	@for program in build/release/benchmarks/*_bench; do $$program; done

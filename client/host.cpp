@@ -127,6 +127,7 @@ void ClientHost::enter_run() {
     held_.clear();
     sums_.clear();
     running_.clear();
+    evaluating_ = 0;
     world_ = make_world_(welcome_.experiment,
                          welcome_.initial != 0 ? initial_.values() : std::span<const float>());
     pool_ = std::make_unique<TaskPool>(world_, hello_.capacity, executor_);
@@ -145,6 +146,10 @@ void ClientHost::enter_run() {
   }
   run_ = welcome_.run;
   hooks_.joined();
+}
+
+bool ClientHost::busy() const {
+  return training() || evaluating_ > 0 || !outbox_.empty() || channel_.stats().queued_bytes > 0;
 }
 
 void ClientHost::leave(const std::string& why) { send(Goodbye{why, false}); }
@@ -224,6 +229,7 @@ void ClientHost::on_task(const Task& task) {
     report(task, *done->second);
     return;
   }
+  if (!takes_tasks_) return;
   auto vectors = vectors_of(task.shared, task.version);
   if (!pool_ || !vectors) {
     Update failed;
@@ -254,7 +260,7 @@ void ClientHost::on_trained(const Task& task, Update update, Tick took) {
   // A mistake in the experiment fails every task alike: we say it once, the server hears of each.
   if (update.reason == Reason::failed && std::exchange(last_failure_, update.error) != update.error)
     say_(fmt::format("task {} of client {}: {}", task.id.number, task.id.client, update.error));
-  if (update.reason == Reason::none) hooks_.trained(task, update, took);
+  hooks_.trained(task, update, took);
   if (task.hold || deployed()) held_[task.id] = std::make_shared<const Update>(update);
   report(task, std::move(update));
 }
@@ -331,6 +337,7 @@ void ClientHost::on_evaluate(const EvaluateClients& request) {
   auto answer = std::make_shared<ClientEvaluations>();
   answer->version = request.version;
   auto left = std::make_shared<std::size_t>(request.clients.size());
+  evaluating_ += *left;
   for (const TaskId& client : request.clients)
     pool_->submit([this, client, shared, answer, left](LocalTrainer& trainer) -> Executor::Task {
       ClientEvaluation result;
@@ -344,6 +351,7 @@ void ClientHost::on_evaluate(const EvaluateClients& request) {
       return [this, result, failure, answer, left] {
         if (!failure.empty()) say_(fmt::format("evaluation of client {}: {}", result.client, failure));
         answer->results.push_back(result);
+        --evaluating_;
         if (--*left == 0) outbox_.push(encode(*answer));
       };
     });

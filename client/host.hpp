@@ -34,7 +34,7 @@ class ClientHost {
     std::function<void()> joined = [] {};  // a server took us in, the first or again
     std::function<void()> lost = [] {};    // the connection is gone
     std::function<void(const Task&)> begun = [](const Task&) {};
-    /// A task was done; `took` includes the wait for a thread.
+    /// A task was done, well or not (update.reason); `took` includes the wait for a thread.
     std::function<void(const Task&, const Update&, Tick took)> trained = [](const Task&, const Update&,
                                                                             Tick) {};
     std::function<void(const Verdicts::Entry&)> judged = [](const Verdicts::Entry&) {};
@@ -47,6 +47,10 @@ class ClientHost {
   void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
   /// Whether a task is being trained.
   bool training() const { return !running_.empty(); }
+  /// With false no more tasks are begun, by somebody who is about to leave.
+  void take_tasks(bool yes) { takes_tasks_ = yes; }
+  /// Whether leaving now would lose something: a task or an evaluation at work, or an answer not yet sent.
+  bool busy() const;
   /// Tells the server that this peer goes; whoever calls it closes the channel.
   void leave(const std::string& why);
 
@@ -95,6 +99,8 @@ class ClientHost {
   std::shared_ptr<const LocalWorld> world_;
   std::map<std::string, std::map<Version, Payload>, std::less<>> shared_;
   std::set<TaskId> running_;
+  std::size_t evaluating_ = 0;
+  bool takes_tasks_ = true;
   std::map<TaskId, std::shared_ptr<const Update>> held_;  // until they are summed, or the verdict
   std::map<std::uint64_t, RunningSum> sums_;
   std::unique_ptr<TaskPool> pool_;  // last: its jobs see the members above

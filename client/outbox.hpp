@@ -27,6 +27,8 @@ class Outbox {
   void push(Message message, std::optional<TaskId> task = std::nullopt);
   /// The connection ended or began anew: what waits belongs to the conversation before.
   void clear();
+  /// Nothing waits here; the channel may still have some.
+  bool empty() const { return waiting_.empty(); }
   /// The channel said on_refused(limit).
   void on_limit();
 

@@ -7,4 +7,5 @@ if(FEDLOOM_CLIENT_ONLY)
   target_compile_options(fedloom_options INTERFACE -ffunction-sections -fdata-sections)
   target_link_options(fedloom_device PRIVATE -Wl,--gc-sections -Wl,--as-needed -s)
 endif()
+# In both, and packaged of the small one alone (debian.cmake).
 install(TARGETS fedloom_device RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT client)

@@ -48,16 +48,39 @@ std::uint64_t Random::next64() {
   return (high << 32) | next32();
 }
 
+namespace {
+
+struct Product {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+};
+
+// All 128 bits; by halves where the processor's words are of 32.
+Product multiply(std::uint64_t a, std::uint64_t b) {
+#ifdef __SIZEOF_INT128__
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a) * b;
+  return {static_cast<std::uint64_t>(product >> 64), static_cast<std::uint64_t>(product)};
+#else
+  constexpr std::uint64_t kHalf = 0xffffffff;
+  const std::uint64_t low = (a & kHalf) * (b & kHalf);
+  const std::uint64_t first = (a >> 32) * (b & kHalf) + (low >> 32);
+  const std::uint64_t second = (a & kHalf) * (b >> 32) + (first & kHalf);
+  return {(a >> 32) * (b >> 32) + (first >> 32) + (second >> 32), (second << 32) | (low & kHalf)};
+#endif
+}
+
+}  // namespace
+
 std::uint64_t Random::below(std::uint64_t bound) {
   FEDLOOM_CHECK(bound > 0, "below({})", bound);
   // Lemire, "Fast random integer generation in an interval" (2019), on 64-bit words.
-  __extension__ using Wide = unsigned __int128;
-  Wide product = static_cast<Wide>(next64()) * bound;
-  if (static_cast<std::uint64_t>(product) < bound) {
+  Product product = multiply(next64(), bound);
+  if (product.low < bound) {
     const std::uint64_t threshold = (0 - bound) % bound;
-    while (static_cast<std::uint64_t>(product) < threshold) product = static_cast<Wide>(next64()) * bound;
+    while (product.low < threshold) product = multiply(next64(), bound);
   }
-  return static_cast<std::uint64_t>(product >> 64);
+  return product.high;
 }
 
 double Random::uniform() { return static_cast<double>(next64() >> 11) * 0x1.0p-53; }

@@ -2,9 +2,11 @@
 #include "edge/client.hpp"
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include "client/host.hpp"
@@ -35,18 +37,29 @@ void expect_same_privacy(const ExperimentConfig& own, const ExperimentConfig& se
       theirs.noise_multiplier, theirs.clip_norm);
 }
 
+// What runs on this machine is its owner's to say, not the server's.
+void expect_own_plugins(const ExperimentConfig& own, const ExperimentConfig& servers) {
+  if (servers.plugins.empty() || !own.plugins.empty()) return;
+  throw user_error(
+      "the server's experiment uses plug-ins ({}); use `fedloom client` with an experiment file that names "
+      "them",
+      fmt::join(servers.plugins, ", "));
+}
+
 // As the shell expects of a program stopped by Ctrl-C.
 constexpr int kInterruptedCode = 130;
-// How often rules such as `on mains only` are asked.
-constexpr Tick kLook = 5 * kSecond;
+// The system's load is a mean over a minute, which dies away over another.
+constexpr Tick kOwnLoad = 120 * kSecond;
 
 // Comes and goes as the device's rules say, until the run is over for it.
 class DeployedClient {
  public:
   explicit DeployedClient(const ClientOptions& options)
       : options_(options),
-        rules_(options.when, system_view()),
+        rules_(options.when, options.system),
         status_(options.status_file, options.connect) {
+    const DeployConfig& deploy = options.experiment.deploy;
+    security_ = client_security(deploy.server_key, options.connect, options.key, options.insecure);
     load_own_data();
     if (!options.quiet)
       console_.emplace(executor_, options.connect, print_line,
@@ -57,7 +70,7 @@ class DeployedClient {
     const auto signals =
         executor_.watch(listen_by_descriptor(), [this] { end("stopped by a signal", kInterruptedCode); });
     while (!code_) {
-      if (const auto why = rules_.why_not(false))
+      if (const auto why = rules_.why_not(own_load()))
         rest(*why);
       else
         take_part();
@@ -65,7 +78,7 @@ class DeployedClient {
     status_.ended(ending_);
     if (console_ && *code_ != 1) console_->ended(ending_);
     // Training at hand may take hours and nobody waits for it; kept state is on disk whole or not at all.
-    if (*code_ == kInterruptedCode) _exit(*code_);
+    if (host_) _exit(*code_);
     return *code_;
   }
 
@@ -81,18 +94,24 @@ class DeployedClient {
     if (console_) console_->resting(why);
     status_.resting(why);
     do {
-      executor_.after(kLook, [this] { executor_.stop(); });
+      executor_.after(options_.look_every, [this] { executor_.stop(); });
       executor_.run();
-    } while (!code_ && rules_.why_not(false));
+    } while (!code_ && rules_.why_not(own_load()));
   }
 
   // One connection's life, with all its reconnects.
   void take_part();
   ClientHost::Hooks hooks();
+  // A task at work is ended and its update sent before the client goes; none is begun any more.
   void look() {
-    if (!host_->training() && rules_.why_not(false)) return pause();
-    next_look_ = executor_.after(kLook, [this] { look(); });
+    if (rules_.why_not(own_load())) {
+      host_->take_tasks(false);
+      going_ = true;
+    }
+    if (going_ && !host_->busy()) return pause();
+    next_look_ = executor_.after(options_.look_every, [this] { look(); });
   }
+  bool own_load() const { return trained_at_ && executor_.now() - *trained_at_ < kOwnLoad; }
   void pause() {
     host_->leave("resting");
     executor_.stop();
@@ -118,6 +137,9 @@ class DeployedClient {
   std::optional<int> code_;
   std::string ending_;
   TimerId next_look_ = 0;
+  bool going_ = false;
+  std::optional<Tick> trained_at_;
+  std::shared_ptr<const Security> security_;
   std::unique_ptr<Channel> channel_;
   std::unique_ptr<ClientHost> host_;  // after the channel that it speaks through
 };
@@ -126,12 +148,13 @@ void DeployedClient::load_own_data() {
   const ExperimentConfig& own = options_.experiment;
   if (!options_.own_data.empty() && own.continual)
     throw user_error(
-        "--own-data: files of one's own come all at once, and the experiment has stages (continual)");
+        "a folder of one's own (folder, --data) comes all at once, and the experiment has stages "
+        "(continual)");
   // The examples are ours to choose; whether clients are evaluated is the server's.
   data_ = options_.own_data.empty() ? load_partition(own.evaluate.clients > 0)
                                     : load_local_data(own.data, options_.own_data, options_.client);
   if (options_.own_data.empty() && options_.client >= data_->clients())
-    throw user_error("--client {}: the partition has clients 0 … {}", options_.client, data_->clients() - 1);
+    throw user_error("client {}: the partition has clients 0 … {}", options_.client, data_->clients() - 1);
   hello_.name = options_.name.empty() ? fmt::format("client {}", options_.client) : options_.name;
   hello_.build = kVersion;
   hello_.cpu = cpu_name();
@@ -145,6 +168,7 @@ std::shared_ptr<const LocalWorld> DeployedClient::make(const std::string& text,
                                                        std::span<const float> initial) {
   const ExperimentConfig& own = options_.experiment;
   const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
+  expect_own_plugins(own, config);
   expect_same_privacy(own, config);
   if (options_.own_data.empty() && config.evaluate.clients > 0 && own.evaluate.clients == 0)
     data_ = load_partition(true);
@@ -165,14 +189,21 @@ ClientHost::Hooks DeployedClient::hooks() {
     if (console_) console_->connecting();
     status_.connecting();
   };
-  hooks.begun = [this](const Task& task) { status_.training(task.window); };
+  hooks.begun = [this](const Task& task) {
+    if (options_.once) host_->take_tasks(false);
+    status_.training(task.window);
+  };
   hooks.trained = [this](const Task& task, const Update& update, Tick took) {
-    if (console_) console_->trained(task, update, took);
-    status_.trained();
+    trained_at_ = executor_.now();
+    status_.trained(update.reason == Reason::none);
+    if (console_ && update.reason == Reason::none) console_->trained(task, update, took);
   };
   hooks.judged = [this](const Verdicts::Entry& entry) {
     status_.judged(entry.verdict);
-    if (options_.once) end("took part once", 0);
+    const bool judged = entry.verdict != Verdict::lost && entry.verdict != Verdict::cancelled;
+    if (!options_.once) return;
+    if (judged) return end("took part once", 0);
+    host_->take_tasks(true);
   };
   return hooks;
 }
@@ -180,8 +211,7 @@ ClientHost::Hooks DeployedClient::hooks() {
 void DeployedClient::take_part() {
   const DeployConfig& deploy = options_.experiment.deploy;
   ChannelOptions channel_options;
-  channel_options.security =
-      client_security(deploy.server_key, options_.connect, options_.key, options_.insecure);
+  channel_options.security = security_;
   channel_options.heartbeat_interval = deploy.heartbeat.nanoseconds;
   channel_options.heartbeat_timeout = deploy.heartbeat_timeout.nanoseconds;
   channel_ = make_client_channel(options_.connect, executor_, channel_options);
@@ -198,11 +228,12 @@ void DeployedClient::take_part() {
   host_->set_hooks(hooks());
   if (console_) console_->connecting();
   status_.connecting();
+  going_ = false;
   if (rules_.any()) look();
   executor_.run();
   executor_.cancel(std::exchange(next_look_, 0));
   channel_->close();
-  if (code_ == kInterruptedCode) return;  // whatever trains is left as it is
+  if (code_ && host_->training()) return;  // it is left as it is
   host_.reset();
   channel_.reset();
 }
@@ -210,9 +241,15 @@ void DeployedClient::take_part() {
 }  // namespace
 
 int run_client(const ClientOptions& options) {
+  apply_share(options.limits, options.client);
   DeployedClient client(options);
-  apply_limits(options.limits);
-  return client.run();
+  limit_memory(options.limits);
+  try {
+    return client.run();
+  } catch (const std::bad_alloc&) {
+    throw user_error("the run needs more memory than this device may use; raise limits.memory, now {} bytes",
+                     options.limits.memory.bytes);
+  }
 }
 
 }  // namespace fedloom

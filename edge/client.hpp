@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "core/executor.hpp"
 #include "edge/guest.hpp"
 #include "wiring/experiment.hpp"
 
@@ -22,9 +23,11 @@ struct ClientOptions {
   bool insecure = false;  // go to another machine without keys
   std::string name;
   std::string status_file;  // rewritten at every change; "": none
-  LimitsConfig limits;
+  LimitsConfig limits{.threads = 0, .memory = {}, .nice = 0};
   WhenConfig when;
-  bool once = false;  // leave after the first verdict
+  bool once = false;  // leave after the first update that was judged
+  SystemView system = system_view();
+  Tick look_every = 5 * kSecond;  // how often `when` is asked
   bool quiet = false;
 };
 

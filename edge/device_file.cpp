@@ -14,7 +14,7 @@ void check(const ConfigNode& root, const DeviceConfig& device, const std::string
   for (const char* key : {"connect", "client"})
     if (!root.child(key).present())
       throw user_error("{}: says nothing of '{}', which every device needs", file, key);
-  if (!device.data && device.experiment.empty())
+  if (device.experiment.empty() && (!device.data || device.folder.empty()))
     throw user_error(
         "{}: says nothing of the data; give `data` with the form of this device's files and `folder` with "
         "their "

@@ -46,7 +46,8 @@ struct DeviceConfig {
     v("data", data,
       "the form of this client's data, as in an experiment file; laid over the experiment's key by key");
     v("folder", folder, "this client's own files in that form; left out: its part of the data set");
-    v("data_dir", data_dir, "folder of data sets; left out: FEDLOOM_DATA, else ./data");
+    v("data_dir", data_dir,
+      "folder of data sets, relative to the working folder; left out: FEDLOOM_DATA, else ./data");
     v("state", state, "folder for what is kept between tasks, relative to this file");
     v("status_file", status_file, "file that always says, in JSON, what the client is doing; left out: none");
     v("privacy", privacy, "the privacy that this client insists on, as in an experiment file; left out: any");

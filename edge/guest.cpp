@@ -19,8 +19,8 @@ namespace fedloom {
 
 namespace {
 
-// For messages, buffers and a small model. Whatever is beyond is training's, which can do without.
-constexpr std::uint64_t kLeastRoom = 16'000'000;
+// For the stacks of a handful of threads, 8 MB each, messages, buffers and a small model.
+constexpr std::uint64_t kLeastRoom = 64'000'000;
 constexpr int kMinutesOfDay = 24 * 60;
 
 std::string first_word(const std::filesystem::path& file) {
@@ -30,23 +30,26 @@ std::string first_word(const std::filesystem::path& file) {
   return word;
 }
 
-// A supply that is no battery and is online; nothing where none is named, as on desktops and in containers.
-std::optional<bool> on_mains(const std::string& root) {
-  std::optional<bool> mains;
+// A device has a battery of its own (a mouse's has the scope Device) and nothing that feeds it is online.
+// Where no battery is named, as on desktops and boards, there is nothing to spare.
+bool on_battery(const std::string& root) {
+  bool battery = false;
+  bool fed = false;
   std::error_code error;
   for (const auto& supply : std::filesystem::directory_iterator(root + "/sys/class/power_supply", error)) {
-    if (const std::string type = first_word(supply.path() / "type"); type.empty() || type == "Battery")
-      continue;
-    mains = mains.value_or(false) || first_word(supply.path() / "online") == "1";
+    if (first_word(supply.path() / "type") != "Battery")
+      fed = fed || first_word(supply.path() / "online") == "1";
+    else if (first_word(supply.path() / "scope") != "Device")
+      battery = true;
   }
-  return mains;
+  return battery && !fed;
 }
 
 double load_per_core(const std::string& root) {
   std::ifstream in(root + "/proc/loadavg");
   double load = 0.0;
   in >> load;
-  return load / static_cast<double>(usable_cores().size());
+  return load / static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));  // all cores: the load is the machine's
 }
 
 // What RLIMIT_DATA counts: the sixth number of statm, in pages.
@@ -83,7 +86,7 @@ int minutes_of(std::string_view text) {
 }  // namespace
 
 SystemView system_view(const std::string& root) {
-  return {minute_of_day, [root] { return load_per_core(root); }, [root] { return on_mains(root); }};
+  return {minute_of_day, [root] { return load_per_core(root); }, [root] { return on_battery(root); }};
 }
 
 GuestRules::GuestRules(const WhenConfig& when, SystemView view) : when_(when), view_(std::move(view)) {
@@ -97,7 +100,7 @@ GuestRules::GuestRules(const WhenConfig& when, SystemView view) : when_(when), v
   span_ = span;
 }
 
-std::optional<std::string> GuestRules::why_not(bool training) const {
+std::optional<std::string> GuestRules::why_not(bool own_load) const {
   if (span_) {
     const int now = view_.minute_of_day();
     const bool over_midnight = span_->until < span_->from;
@@ -105,25 +108,33 @@ std::optional<std::string> GuestRules::why_not(bool training) const {
         over_midnight ? now >= span_->from || now < span_->until : now >= span_->from && now < span_->until;
     if (!inside) return fmt::format("it is not {}", when_.hours);
   }
-  if (when_.mains && !view_.mains().value_or(true)) return "the device is on battery";
-  if (when_.load > 0.0 && !training)
+  if (when_.mains && view_.on_battery()) return "the device is on battery";
+  if (when_.load > 0.0 && !own_load)
     if (const double load = view_.load_per_core(); load >= when_.load)
       return fmt::format("the load is {:.2f} per core", load);
   return std::nullopt;
 }
 
-void apply_limits(const LimitsConfig& limits) {
+void apply_share(const LimitsConfig& limits, std::size_t index) {
   if (limits.threads > 0) {
     std::vector<int> cores = usable_cores();
+    // Clients on one machine begin at different cores.
+    std::rotate(cores.begin(),
+                cores.begin() + static_cast<std::ptrdiff_t>(index * limits.threads % cores.size()),
+                cores.end());
     cores.resize(std::min<std::size_t>(cores.size(), limits.threads));
     bind_to_cores(cores);
   }
   if (limits.nice > 0) (void)setpriority(PRIO_PROCESS, 0, static_cast<int>(limits.nice));
+}
+
+void limit_memory(const LimitsConfig& limits) {
   if (limits.memory.bytes == 0) return;
   if (const std::uint64_t least = data_in_use() + kLeastRoom; limits.memory.bytes < least)
     throw user_error("limits.memory: {} bytes, and the program with this data needs at least {}",
                      limits.memory.bytes, least);
-  const rlimit most{limits.memory.bytes, limits.memory.bytes};
+  const auto bytes = static_cast<rlim_t>(std::min<std::uint64_t>(limits.memory.bytes, RLIM_INFINITY));
+  const rlimit most{bytes, bytes};
   if (setrlimit(RLIMIT_DATA, &most) != 0)
     throw user_error("limits.memory: {} bytes are refused by the system: {}", limits.memory.bytes,
                      std::strerror(errno));

@@ -20,7 +20,8 @@ struct LimitsConfig {
   void visit(Visitor& v) {
     v("threads", threads, "cores that training may use; 0: all that the process may", between(0, 1024));
     v("memory", memory,
-      "data of the process; what does not fit fails the task, and the server hears of it. 0: no limit");
+      "memory for data of the process; a model or task that does not fit fails, and the server hears of it. "
+      "0: no limit");
     v("nice", nice, "priority below other programs, as of nice(1); 0: like them", between(0, 19));
   }
 };
@@ -36,7 +37,8 @@ struct WhenConfig {
     v.alias("ac_power", "mains");
     v("mains", mains, "only while the device is not on battery");
     v("load", load,
-      "only while the system's load of one minute is below this per core (asked when no task runs); 0: "
+      "only while the system's load of one minute is below this per core (not asked in the two minutes after "
+      "a task, whose load is its own); 0: "
       "whatever it is",
       between(0, 1000));
   }
@@ -44,9 +46,9 @@ struct WhenConfig {
 
 /// What a guest may know of the machine.
 struct SystemView {
-  std::function<int()> minute_of_day;          // local time, [0, 1440)
-  std::function<double()> load_per_core;       // of the last minute
-  std::function<std::optional<bool>()> mains;  // nothing: no supplies are known, as on desktops
+  std::function<int()> minute_of_day;     // local time, [0, 1440)
+  std::function<double()> load_per_core;  // of the last minute
+  std::function<bool()> on_battery;
 };
 
 /// `root`: where /proc and /sys lie below, "" on a real system.
@@ -57,9 +59,9 @@ class GuestRules {
   /// Throws UserError when `hours` is not a span of the day.
   GuestRules(const WhenConfig& when, SystemView view);
 
-  /// Nothing when a client may take part now; else why not: "on battery". `training`: a task is at work,
-  /// whose load is the client's own.
-  std::optional<std::string> why_not(bool training) const;
+  /// Nothing when a client may take part now; else why not: "the device is on battery". `own_load`: the last
+  /// minute's load is the client's own, so that it says nothing.
+  std::optional<std::string> why_not(bool own_load) const;
   bool any() const { return span_ || when_.mains || when_.load > 0.0; }
 
  private:
@@ -73,9 +75,11 @@ class GuestRules {
   SystemView view_;
 };
 
-/// Binds this process to as many cores, sets its priority and its memory, once its data is loaded. A system
-/// that refuses priority or cores leaves them; memory is a promise, so that a refusal, or less than is in use
-/// already, throws UserError.
-void apply_limits(const LimitsConfig& limits);
+/// Binds this process, from its first threads on, to as many cores and sets its priority. A system that
+/// refuses leaves them. `index` tells clients on one machine apart.
+void apply_share(const LimitsConfig& limits, std::size_t index);
+/// Sets the memory of this process, once its data is loaded: it is a promise, so that a refusal, or less than
+/// is in use already, throws UserError.
+void limit_memory(const LimitsConfig& limits);
 
 }  // namespace fedloom

@@ -37,10 +37,15 @@ KeyPair read_key_file(const std::string& file) {
   const std::string text = read_file(file);
   const KeyPair pair{value_of(text, "public"), value_of(text, "secret")};
   if (!is_key(pair.secret_key))
-    throw user_error("{}: no line `secret KEY`; make a key file with `fedloom keygen FILE`", file);
+    throw user_error(
+        "{}: no line `secret KEY`; make a key file with `fedloom keygen FILE` or `fedloom-client --new-key "
+        "FILE`",
+        file);
   if (public_key_of(pair.secret_key) != pair.public_key)
     throw user_error(
-        "{}: the public key is not that of the secret key; make a new pair with `fedloom keygen FILE`", file);
+        "{}: the public key is not that of the secret key; make a new pair with `fedloom keygen FILE` or "
+        "`fedloom-client --new-key FILE`",
+        file);
   return pair;
 }
 
@@ -55,19 +60,20 @@ std::shared_ptr<const Security> client_security(const std::string& server_key, c
   if (own.empty() && server_key.empty()) {
     if (is_local(endpoint) || insecure) return nullptr;
     throw user_error(
-        "{} is on another machine, and without keys anybody on the way could listen or answer. Give --key "
-        "(fedloom "
-        "keygen) and deploy.server_key, the server's public key, or say --insecure on a network that you "
+        "{} is on another machine, and without keys anybody on the way could listen or answer. Give a key "
+        "file "
+        "(`key`, --key) and the server's public key (`server_key`), or say `insecure` on a network that you "
         "trust",
         endpoint);
   }
   if (own.empty())
-    throw user_error("deploy.server_key names the server's key, and this client has none; give --key FILE");
+    throw user_error(
+        "server_key names the server's key, and this client has none; give its file (`key`, --key)");
   if (!is_key(server_key))
     throw user_error(
-        "--key, but deploy.server_key is {}; it must be the public key of the server, 40 characters that "
-        "`fedloom "
-        "keygen` printed there",
+        "this client has a key, but server_key is {}; it must be the public key of the server, 64 digits "
+        "that "
+        "`fedloom keygen` printed there",
         server_key.empty() ? "missing" : fmt::format("'{}'", server_key));
   auto security = std::make_shared<Security>();
   security->own = read_key_file(own);

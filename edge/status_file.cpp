@@ -15,24 +15,43 @@ namespace fedloom {
 StatusFile::StatusFile(std::string file, std::string server)
     : file_(std::move(file)), server_(std::move(server)) {}
 
-void StatusFile::connecting() { write("connecting"); }
-void StatusFile::joined() { write("waiting"); }
-void StatusFile::resting(const std::string& why) { write("resting", why); }
+void StatusFile::connecting() {
+  connected_ = false;
+  write(at_work());
+}
+
+void StatusFile::joined() {
+  connected_ = true;
+  write(at_work());
+}
+
+void StatusFile::resting(const std::string& why) {
+  connected_ = false;
+  write("resting", why);
+}
+
 void StatusFile::ended(const std::string& why) { write("ended", why); }
 
 void StatusFile::training(std::uint64_t round) {
   round_ = round;
-  write("training");
+  training_ = true;
+  write(at_work());
 }
 
-void StatusFile::trained() {
-  ++trained_;
-  write("waiting");
+void StatusFile::trained(bool well) {
+  training_ = false;
+  if (well) ++trained_;
+  write(at_work());
 }
 
 void StatusFile::judged(Verdict verdict) {
   if (verdict == Verdict::accepted) ++accepted_;
-  write("waiting");
+  write(at_work());
+}
+
+const char* StatusFile::at_work() const {
+  if (training_) return "training";
+  return connected_ ? "waiting" : "connecting";
 }
 
 void StatusFile::write(const char* state, const std::string& why) {

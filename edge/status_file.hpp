@@ -18,11 +18,13 @@ class StatusFile {
   void joined();
   void resting(const std::string& why);
   void training(std::uint64_t round);
-  void trained();
+  /// The task is over, well or not.
+  void trained(bool well);
   void judged(Verdict verdict);
   void ended(const std::string& why);
 
  private:
+  const char* at_work() const;
   void write(const char* state, const std::string& why = "");
 
   std::string file_;
@@ -30,6 +32,8 @@ class StatusFile {
   std::uint64_t round_ = 0;
   std::uint64_t trained_ = 0;
   std::uint64_t accepted_ = 0;
+  bool connected_ = false;
+  bool training_ = false;
   bool complained_ = false;
 };
 

@@ -12,7 +12,6 @@
 #include "models/model.hpp"
 #include "models/optimizer.hpp"
 #include "server/pacer.hpp"
-#include "wiring/plugin.hpp"
 
 namespace fedloom {
 
@@ -77,10 +76,9 @@ Experiment load_experiment(const std::string& file, const std::vector<std::strin
   experiment.folder = std::filesystem::absolute(file).parent_path().string();
   check_name(root.child("name"), experiment.config.name);
   if (experiment.config.name.empty()) experiment.config.name = name_of(file);
-  for (std::string& plugin : experiment.config.plugins) {
+  for (std::string& plugin : experiment.config.plugins)
     plugin = (std::filesystem::path(experiment.folder) / plugin).lexically_normal().string();
-    load_plugin(plugin);
-  }
+  load_plugins(experiment.config);
   for (std::string* keys : {&experiment.config.deploy.key, &experiment.config.deploy.clients})
     if (!keys->empty())
       *keys = (std::filesystem::path(experiment.folder) / *keys).lexically_normal().string();

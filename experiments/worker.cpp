@@ -31,6 +31,7 @@ int run_worker(const std::string& endpoint, const std::string& name, const std::
   hello.process = getpid();
   const auto make = [&](const std::string& text, std::span<const float> initial) {
     const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
+    load_plugins(config);
     return make_world(
         config, local_parts(config, pooled_data(config, load_data(config, data_dir, worker_holder(config)))),
         std::make_shared<DiskClientStore>(store_dir), crew, initial);

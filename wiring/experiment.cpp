@@ -59,9 +59,11 @@ Experiment parse_experiment(const std::string& text, const std::string& source,
                             const std::vector<std::string>& overrides) {
   ConfigNode root = ConfigNode::from_text(text, source);
   for (const std::string& assignment : overrides) root = root.with_override(assignment);
-  Experiment experiment = read_experiment(root);
-  for (const std::string& plugin : experiment.config.plugins) load_plugin(plugin);
-  return experiment;
+  return read_experiment(root);
+}
+
+void load_plugins(const ExperimentConfig& config) {
+  for (const std::string& plugin : config.plugins) load_plugin(plugin);
 }
 
 }  // namespace fedloom

@@ -10,8 +10,10 @@ elseif(FEDLOOM_ARCH STREQUAL "armhf")
   set(CMAKE_SYSTEM_PROCESSOR armv7l)
   set(triplet arm-linux-gnueabihf)
   set(emulator qemu-arm)
-  # Debian's armhf has no NEON in its base; every board with two gigabytes and a network of this century does.
-  add_compile_options(-mfpu=neon-vfpv4 -mcpu=cortex-a7)
+  # NEON is not in the base of Debian's armhf, but in all of its processors but the oldest (ARMv7 without is a few
+  # boards of 2010). Times and limits of files have 64 bits.
+  add_compile_options(-march=armv7-a -mfpu=neon)
+  add_compile_definitions(_FILE_OFFSET_BITS=64 _TIME_BITS=64)
 else()
   message(FATAL_ERROR "FEDLOOM_ARCH: '${FEDLOOM_ARCH}' is none of arm64, armhf")
 endif()

@@ -58,6 +58,7 @@ PastRun past_run(const std::string& folder, const ExperimentConfig& config) {
   const std::string resolved = folder + "/resolved.yaml";
   if (!fs::exists(resolved)) return PastRun::none;
   const ExperimentConfig theirs = parse_experiment(read_file(resolved), resolved).config;
+  load_plugins(theirs);
   const bool finished = fs::exists(folder + "/summary.json");
   const std::vector<Change> changes = changes_between(theirs, config);
   if (changes.empty()) return finished ? PastRun::finished : PastRun::interrupted;

@@ -171,6 +171,22 @@ TEST(ClientHost, SaysHelloAndAnswersTasks) {
   }
 }
 
+TEST(ClientHost, WhoIsAboutToLeaveEndsItsTaskAndBeginsNoOther) {
+  HostWorld world;
+  world.welcome();
+  world.share(0);
+  world.say(world.task(0, 1));
+  EXPECT_EQ(world.hear<Update>(1).size(), 1U);
+  world.host->take_tasks(false);
+  world.say(world.task(1, 1));
+  world.settle();
+  EXPECT_EQ(world.heard<Update>().size(), 1U);
+  EXPECT_FALSE(world.host->busy());
+  world.host->take_tasks(true);
+  world.say(world.task(1, 1));
+  EXPECT_EQ(world.hear<Update>(2).size(), 2U);
+}
+
 TEST(ClientHost, ATaskBeforeItsModelFails) {
   HostWorld world;
   world.say(world.task(0, 1));  // before the welcome, even

@@ -60,7 +60,8 @@ TEST(ClientSecurity, HalvesAreRefused) {
   write_key_file(file, pair);
   EXPECT_THAT(error_of([&] { client_security("", "tcp://h:1", file, false); }), HasSubstr("is missing"));
   EXPECT_THAT(error_of([&] { client_security("short", "tcp://h:1", file, false); }), HasSubstr("is 'short'"));
-  EXPECT_THAT(error_of([&] { client_security("short", "tcp://h:1", "", false); }), HasSubstr("give --key"));
+  EXPECT_THAT(error_of([&] { client_security("short", "tcp://h:1", "", false); }),
+              HasSubstr("give its file"));
   EXPECT_EQ(client_security(pair.public_key, "tcp://h:1", file, false)->server_key, pair.public_key);
 }
 

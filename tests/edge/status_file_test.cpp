@@ -25,11 +25,16 @@ TEST(StatusFile, TellsWhatGoesOn) {
   status.training(7);
   EXPECT_EQ(now()["state"], "training");
   EXPECT_EQ(now()["round"], 7);
-  status.trained();
+  status.judged(Verdict::accepted);  // of the task before
+  EXPECT_EQ(now()["state"], "training");
+  status.trained(true);
+  EXPECT_EQ(now()["state"], "waiting");
+  status.training(8);
+  status.trained(false);
   status.judged(Verdict::accepted);
   status.judged(Verdict::lost);
   EXPECT_EQ(now()["trained"], 1);
-  EXPECT_EQ(now()["accepted"], 1);
+  EXPECT_EQ(now()["accepted"], 2);
   EXPECT_FALSE(now().contains("why"));
   status.resting("the device is on battery");
   EXPECT_EQ(now()["why"], "the device is on battery");

@@ -23,6 +23,7 @@ std::vector<Ban> bans() {
        "\\b(steady_clock|system_clock|high_resolution_clock|clock_gettime|gettimeofday|omp_get_wtime)\\b"
        "|\\b(std::)?(time|clock)\\((nullptr|NULL|0|)\\)",
        {{"transport/asio_executor.cpp", "the real executor is the clock"},
+        {"experiments/status/status_service.cpp", "how old a page may be before it is made anew"},
         {"edge/guest.cpp", "when a device may train goes by the time of day"},
         {"experiments/run.cpp", "wall time of day for TensorBoard files, which are not hashed"}}},
       {"sleeps",

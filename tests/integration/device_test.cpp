@@ -1,5 +1,7 @@
 // fedloom-client, the program for devices: the simulation's model to the bit, one task and home, a day off
 // when its rules say so, and slips told before anything is sent.
+#include <ctime>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/federation.hpp"
@@ -46,12 +48,13 @@ TEST_F(DeviceTest, EqualsTheSimulation) {
   for (std::size_t i = 0; i < kClients; ++i) {
     EXPECT_EQ(status(i)["state"], "ended");
     EXPECT_EQ(status(i)["trained"], 6);
+    EXPECT_EQ(status(i)["accepted"], 6);
     EXPECT_EQ(status(i)["round"], 6);
   }
 }
 
 TEST_F(DeviceTest, OnceIsOneTaskAndHome) {
-  DeployedFederation federation(folder_, kClients, set({"rounds=300", "deploy.lost_after=1h"}));
+  DeployedFederation federation(folder_, kClients, set({"rounds=1000000", "deploy.lost_after=1h"}));
   federation.start_server(kAnyPort);
   federation.start_client(0);
   federation.start_client(1);
@@ -60,13 +63,18 @@ TEST_F(DeviceTest, OnceIsOneTaskAndHome) {
   EXPECT_EQ(ended.code, 0) << ended.err;
   EXPECT_NE(ended.err.find("took part once"), std::string::npos) << ended.err;
   EXPECT_EQ(status(2)["accepted"], 1);
+  EXPECT_EQ(status(2)["trained"], 1) << "nothing is begun that nobody waits for";
   EXPECT_TRUE(federation.server().running());
 }
 
-// No load is below 10^-9 of a core that trains beside it; the device stays away and a signal still reaches
-// it.
+// Twelve hours from now it is not now: the device stays away, and a signal still reaches it.
 TEST_F(DeviceTest, RestsWhenItsRulesSaySo) {
-  const auto device = start_device(0, "tcp://127.0.0.1:1", "when: {hours: 00:00-00:01, load: 0.000000001}\n");
+  const std::time_t later = std::time(nullptr) + 12 * 3600;
+  std::tm local{};
+  localtime_r(&later, &local);
+  const std::string hour = std::to_string(local.tm_hour);
+  const auto device =
+      start_device(0, "tcp://127.0.0.1:1", "when: {hours: '" + hour + ":00-" + hour + ":59'}\n");
   EXPECT_NE(device->wait_for_line("resting: "), "");
   EXPECT_TRUE(
       eventually([&] { return occurrences(folder_ / "device-0.json", "\"state\":\"resting\"") == 1; }));
@@ -99,8 +107,8 @@ TEST_F(DeviceTest, MakesItsKey) {
   const std::string file = folder_ / "own.key";
   const Ended ended = Process({kDeviceProgram, "--new-key", file}).wait();
   EXPECT_EQ(ended.code, 0) << ended.err;
-  EXPECT_EQ(ended.out.size(), 41U) << "40 letters and a line's end";
-  EXPECT_NE(contents(file).find(ended.out.substr(0, 40)), std::string::npos);
+  EXPECT_EQ(ended.out.size(), 65U) << "64 digits and a line's end";
+  EXPECT_NE(contents(file).find(ended.out.substr(0, 64)), std::string::npos);
   EXPECT_EQ(Process({kDeviceProgram, "--new-key", file}).wait().code, 2) << "no key is overwritten";
 }
 

@@ -1,5 +1,5 @@
-// Memory of processes as the system sees it: of one, and of all that work on a run with the peak of each. What a
-// run holds of messages is counted by the channel (transport/receive_memory.hpp).
+// Memory of processes as the system sees it: of one, and of all that work on a run with the peak of each.
+// What a run holds of messages is counted by the channel (transport/receive_memory.hpp).
 #pragma once
 
 #include <cstdint>

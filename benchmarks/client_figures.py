@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""What a deployed client takes: size of the program, peak memory, time from its start to its first update.
+
+    benchmarks/client_figures.py [--runs 5] [--client 'qemu-aarch64 -L build/sysroot-arm64 build/client-arm64/fedloom-client']
+
+A server (build/release/fedloom) and one client with 600 images of MNIST, three rounds of one epoch, B = 20. Memory is the
+resident peak of the client's process as the kernel counts it (under qemu: of qemu and the client). Needs MNIST in
+FEDLOOM_DATA or ./data. Prints medians with the smallest and the largest.
+"""
+import argparse
+import os
+import pathlib
+import shlex
+import statistics
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+EXPERIMENT = """
+seed: 1
+rounds: 3
+data: {{source: mnist, partition: iid, clients: 1, train_limit: 600, test_limit: 100}}
+model: {model}
+strategy: fedavg
+train: {{epochs: 1, batch_size: 20, lr: 0.05}}
+pacer: {{name: sync, clients_per_round: 1}}
+evaluate: {{every: 0}}
+"""
+
+
+def once(model, client, folder):
+    """(seconds to the first update, peak resident bytes)"""
+    experiment = pathlib.Path(folder, "exp.yaml")
+    experiment.write_text(EXPERIMENT.format(model=model))
+    server = subprocess.Popen(
+        [ROOT / "build/release/fedloom", "server", experiment, "--listen", "tcp://127.0.0.1:0", "--no-report"]
+        + ["--out", pathlib.Path(folder, "run")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = next(line for line in server.stderr if "listening on " in line)
+    endpoint = line.split("listening on ")[1].split(";")[0]
+    device = pathlib.Path(folder, "device.yaml")
+    device.write_text(f"connect: {endpoint}\nclient: 0\nexperiment: exp.yaml\nlimits: {{nice: 0}}\n")
+    begin = time.monotonic()
+    process = subprocess.Popen([*client, device], stderr=subprocess.PIPE, text=True)
+    first = None
+    for line in process.stderr:
+        if first is None and line.startswith("round 1:"):
+            first = time.monotonic() - begin
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    server.communicate()
+    if process.returncode != 0 or first is None:
+        raise SystemExit(f"the client ended with {process.returncode}")
+    return first, usage.ru_maxrss * 1024
+
+
+def spread(values, unit, digits):
+    return f"{statistics.median(values):.{digits}f} {unit} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--client", default=str(ROOT / "build/client/fedloom-client"))
+    arguments = parser.parse_args()
+    client = shlex.split(arguments.client)
+    print(f"program: {os.path.getsize(client[-1]) / 1e6:.2f} MB")
+    for model in ("lenet5", "cnn"):
+        results = []
+        for _ in range(arguments.runs):
+            with tempfile.TemporaryDirectory() as folder:
+                results.append(once(model, client, folder))
+        times, peaks = zip(*results)
+        print(
+            f"{model}: first update after {spread([1000 * t for t in times], 'ms', 0)},"
+            f" peak memory {spread([peak / 1e6 for peak in peaks], 'MB', 1)}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -89,7 +89,7 @@ ARM_TESTS := core models transport client edge
 test-arm: build client-arm64
 	@cmake --build build/client-arm64 -j $(JOBS) --target $(addprefix test_,$(ARM_TESTS))
 	@ctest --test-dir build/client-arm64 --output-on-failure -j $(JOBS) -L '^($(subst $(space),|,$(ARM_TESTS)))$$'
-	@FEDLOOM_DEVICE="qemu-aarch64 -L $(CURDIR)/build/sysroot-arm64 $(CURDIR)/build/client-arm64/fedloom-client" \
+	@FEDLOOM_DEVICE="$$(command -v qemu-aarch64) -L $(CURDIR)/build/sysroot-arm64 $(CURDIR)/build/client-arm64/fedloom-client" \
 	  build/release/tests/test_integration --gtest_filter='OtherProcessors.*'
 
 # As root, with a fresh Debian below /tmp for as long as it takes.

@@ -27,9 +27,9 @@ TEST(OtherProcessors, LearnMnistAsWell) {
   const TempFolder folder;
   const std::string experiment =
       folder.write("mnist.yaml",
-                   "seed: 1\nrounds: 15\ndata: {source: mnist, partition: iid, clients: 3, train_limit: "
+                   "seed: 1\nrounds: 6\ndata: {source: mnist, partition: iid, clients: 3, train_limit: "
                    "6000}\nmodel: lenet5\n"
-                   "strategy: fedavg\ntrain: {epochs: 1, batch_size: 20, lr: 0.05}\n"
+                   "strategy: fedavg\ntrain: {epochs: 1, batch_size: 20, lr: 0.1}\n"
                    "pacer: {name: sync, clients_per_round: 3}\nsampler: all\nevaluate: {every: 0}\n");
   const auto accuracy = [&](const Words& client) {
     const std::string out = folder / (client.size() == 1 ? "native" : "other");
@@ -44,7 +44,8 @@ TEST(OtherProcessors, LearnMnistAsWell) {
                                           "\nclient: " + std::to_string(i) +
                                           "\nexperiment: mnist.yaml\nstate: s" + std::to_string(i) + "\n");
       devices.push_back(std::make_unique<Process>(client + Words{file}));
-      EXPECT_NE(devices.back()->wait_for_line("connecting to"), "");  // the file has been read
+      EXPECT_NE(devices.back()->wait_for_line("connecting to"), "")
+          << devices.back()->err();  // it has read the file
     }
     const Ended ended = server->wait();
     EXPECT_EQ(ended.code, 0) << ended.err;
@@ -52,9 +53,9 @@ TEST(OtherProcessors, LearnMnistAsWell) {
   };
   const double native = accuracy({FEDLOOM_BINARY_DIR "/fedloom-client"});
   const double other = accuracy(device_words());
-  EXPECT_GT(native, 0.9);
+  EXPECT_GT(native, 0.6);
   EXPECT_NEAR(other, native, 0.001);
-  std::printf("MNIST after 15 rounds: native %.4f, other %.4f\n", native, other);
+  std::printf("MNIST after 6 rounds: native %.4f, other %.4f\n", native, other);
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ TEST(OtherProcessors, LearnMnistAsWell) {
       folder.write("mnist.yaml",
                    "seed: 1\nrounds: 6\ndata: {source: mnist, partition: iid, clients: 3, train_limit: "
                    "6000}\nmodel: lenet5\n"
-                   "strategy: fedavg\ntrain: {epochs: 1, batch_size: 20, lr: 0.1}\n"
+                   "strategy: fedavg\ntrain: {epochs: 1, batch_size: 20, lr: 0.1, lr_decay: 0.6}\n"
                    "pacer: {name: sync, clients_per_round: 3}\nsampler: all\nevaluate: {every: 0}\n");
   const auto accuracy = [&](const Words& client) {
     const std::string out = folder / (client.size() == 1 ? "native" : "other");

@@ -166,17 +166,23 @@ void DeployedClient::load_own_data() {
 
 std::shared_ptr<const LocalWorld> DeployedClient::make(const std::string& text,
                                                        std::span<const float> initial) {
-  const ExperimentConfig& own = options_.experiment;
-  const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
-  expect_own_plugins(own, config);
-  expect_same_privacy(own, config);
-  if (options_.own_data.empty() && config.evaluate.clients > 0 && own.evaluate.clients == 0)
-    data_ = load_partition(true);
-  auto world =
-      make_world(config, local_parts(config, data_), std::make_shared<DiskClientStore>(options_.state_dir),
-                 usable_cores().size(), initial);
-  if (config.privacy.unit != "none") world->secret = kept_secret(options_.state_dir + "/secret");
-  return world;
+  try {
+    const ExperimentConfig& own = options_.experiment;
+    const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
+    expect_own_plugins(own, config);
+    expect_same_privacy(own, config);
+    if (options_.own_data.empty() && config.evaluate.clients > 0 && own.evaluate.clients == 0)
+      data_ = load_partition(true);
+    auto world =
+        make_world(config, local_parts(config, data_), std::make_shared<DiskClientStore>(options_.state_dir),
+                   usable_cores().size(), initial);
+    if (config.privacy.unit != "none") world->secret = kept_secret(options_.state_dir + "/secret");
+    return world;
+  } catch (const std::bad_alloc&) {
+    throw user_error(
+        "the model needs more memory than this device may use; raise limits.memory, now {} bytes",
+        options_.limits.memory.bytes);
+  }
 }
 
 ClientHost::Hooks DeployedClient::hooks() {
@@ -244,12 +250,7 @@ int run_client(const ClientOptions& options) {
   apply_share(options.limits, options.client);
   DeployedClient client(options);
   limit_memory(options.limits);
-  try {
-    return client.run();
-  } catch (const std::bad_alloc&) {
-    throw user_error("the run needs more memory than this device may use; raise limits.memory, now {} bytes",
-                     options.limits.memory.bytes);
-  }
+  return client.run();
 }
 
 }  // namespace fedloom

@@ -20,7 +20,8 @@ struct LimitsConfig {
   void visit(Visitor& v) {
     v("threads", threads, "cores that training may use; 0: all that the process may", between(0, 1024));
     v("memory", memory,
-      "memory for data of the process; a model or task that does not fit fails, and the server hears of it. "
+      "memory for data of the process; a model that does not fit ends the client, and the server hears of "
+      "it. "
       "0: no limit");
     v("nice", nice, "priority below other programs, as of nice(1); 0: like them", between(0, 19));
   }

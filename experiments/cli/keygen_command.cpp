@@ -7,7 +7,6 @@
 
 #include "edge/key_files.hpp"
 #include "experiments/cli/commands.hpp"
-#include "experiments/deploy_keys.hpp"
 
 namespace fedloom {
 

@@ -35,8 +35,9 @@ set(FEDLOOM_PRECOMPILED <algorithm> <cmath> <filesystem> <functional> <map> <mem
     <vector> <fmt/format.h>)
 function(fedloom_library name)
   cmake_parse_arguments(ARG "" "" "USES;PACKAGES" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "/main/")
+  # Relative, so that what is left out does not depend on where the project lies (a folder called main, say).
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/${name}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "^${name}/main/")
   add_library(fedloom_${name} OBJECT ${sources} ${PROJECT_SOURCE_DIR}/cmake/empty.cpp)
   target_link_libraries(fedloom_${name} PUBLIC fedloom_options ${ARG_PACKAGES} PRIVATE fedloom_warnings)
   set_target_properties(fedloom_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/ranges.h>
+
 #include "core/error.hpp"
 
 namespace fedloom {
@@ -59,6 +61,18 @@ std::vector<std::uint32_t> read_header(ByteSource& source) {
   return sizes;
 }
 
+// Bytes that stand for classes become their numbers.
+void number_labels(std::vector<std::uint8_t>& labels, const std::vector<std::uint8_t>& values,
+                   const std::string& file) {
+  for (std::uint8_t& label : labels) {
+    const auto found = std::find(values.begin(), values.end(), label);
+    if (found == values.end())
+      throw user_error("{}: the label {} is not among data.source.labels: {}", file, label,
+                       fmt::join(values, ", "));
+    label = static_cast<std::uint8_t>(found - values.begin());
+  }
+}
+
 }  // namespace
 
 IdxArray read_idx(ByteSource& source, const KeptRows& keep) {
@@ -81,9 +95,11 @@ IdxArray read_idx(ByteSource& source, const KeptRows& keep) {
 }
 
 std::shared_ptr<const ImageExamples> load_idx(const IdxFiles& files, std::int64_t classes,
-                                              const Normalisation& normalisation, const KeptRows& keep) {
+                                              const Normalisation& normalisation, const KeptRows& keep,
+                                              const std::vector<std::uint8_t>& label_values) {
   IdxArray images = read_file(files.images, 2, 4, "images or rows of features", keep);
   IdxArray labels = read_file(files.labels, 1, 1, "labels (one)");
+  if (!label_values.empty()) number_labels(labels.values, label_values, files.labels);
   std::vector<std::uint8_t> groups;
   if (!files.groups.empty()) groups = read_file(files.groups, 1, 1, "client ids (one)").values;
   if (classes == 0) classes = *std::max_element(labels.values.begin(), labels.values.end()) + 1;

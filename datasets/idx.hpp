@@ -30,10 +30,12 @@ struct IdxFiles {
   std::string groups;
 };
 
-/// `classes` 0 means the largest label plus one; `keep` says which images stay in memory. Throws UserError on
-/// every disagreement.
+/// `classes` 0 means the largest label plus one; `keep` says which images stay in memory; `label_values` are
+/// the bytes that stand for class 0, 1 …, or empty where a byte is its class. Throws UserError on every
+/// disagreement.
 std::shared_ptr<const ImageExamples> load_idx(const IdxFiles& files, std::int64_t classes,
                                               const Normalisation& normalisation,
-                                              const KeptRows& keep = KeptRows::all());
+                                              const KeptRows& keep = KeptRows::all(),
+                                              const std::vector<std::uint8_t>& label_values = {});
 
 }  // namespace fedloom

@@ -2,7 +2,6 @@
 #include "edge/client.hpp"
 
 #include <memory>
-#include <new>
 #include <optional>
 #include <utility>
 
@@ -50,6 +49,8 @@ void expect_own_plugins(const ExperimentConfig& own, const ExperimentConfig& ser
 constexpr int kInterruptedCode = 130;
 // The system's load is a mean over a minute, which dies away over another.
 constexpr Tick kOwnLoad = 120 * kSecond;
+// A slow link carries one in time for the server not to lose patience.
+constexpr std::uint32_t kSlowChunkBytes = 256U << 10U;
 
 // Comes and goes as the device's rules say, until the run is over for it.
 class DeployedClient {
@@ -57,6 +58,8 @@ class DeployedClient {
   explicit DeployedClient(const ClientOptions& options)
       : options_(options),
         rules_(options.when, options.system),
+        uplink_(bytes_per_second(options.limits.uplink, "limits.uplink")),
+        downlink_(bytes_per_second(options.limits.downlink, "limits.downlink")),
         status_(options.status_file, options.connect) {
     const DeployConfig& deploy = options.experiment.deploy;
     security_ = client_security(deploy.server_key, options.connect, options.key, options.insecure);
@@ -129,6 +132,8 @@ class DeployedClient {
 
   const ClientOptions& options_;
   GuestRules rules_;
+  std::uint64_t uplink_;
+  std::uint64_t downlink_;
   StatusFile status_;
   AsioExecutor executor_;
   std::shared_ptr<const FederatedData> data_;
@@ -166,23 +171,17 @@ void DeployedClient::load_own_data() {
 
 std::shared_ptr<const LocalWorld> DeployedClient::make(const std::string& text,
                                                        std::span<const float> initial) {
-  try {
-    const ExperimentConfig& own = options_.experiment;
-    const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
-    expect_own_plugins(own, config);
-    expect_same_privacy(own, config);
-    if (options_.own_data.empty() && config.evaluate.clients > 0 && own.evaluate.clients == 0)
-      data_ = load_partition(true);
-    auto world =
-        make_world(config, local_parts(config, data_), std::make_shared<DiskClientStore>(options_.state_dir),
-                   usable_cores().size(), initial);
-    if (config.privacy.unit != "none") world->secret = kept_secret(options_.state_dir + "/secret");
-    return world;
-  } catch (const std::bad_alloc&) {
-    throw user_error(
-        "the model needs more memory than this device may use; raise limits.memory, now {} bytes",
-        options_.limits.memory.bytes);
-  }
+  const ExperimentConfig& own = options_.experiment;
+  const ExperimentConfig config = parse_experiment(text, "the server's experiment").config;
+  expect_own_plugins(own, config);
+  expect_same_privacy(own, config);
+  if (options_.own_data.empty() && config.evaluate.clients > 0 && own.evaluate.clients == 0)
+    data_ = load_partition(true);
+  auto world =
+      make_world(config, local_parts(config, data_), std::make_shared<DiskClientStore>(options_.state_dir),
+                 usable_cores().size(), initial);
+  if (config.privacy.unit != "none") world->secret = kept_secret(options_.state_dir + "/secret");
+  return world;
 }
 
 ClientHost::Hooks DeployedClient::hooks() {
@@ -218,6 +217,9 @@ void DeployedClient::take_part() {
   const DeployConfig& deploy = options_.experiment.deploy;
   ChannelOptions channel_options;
   channel_options.security = security_;
+  channel_options.send_rate = uplink_;
+  channel_options.receive_rate = downlink_;
+  if (uplink_ != 0) channel_options.chunk_bytes = kSlowChunkBytes;
   channel_options.heartbeat_interval = deploy.heartbeat.nanoseconds;
   channel_options.heartbeat_timeout = deploy.heartbeat_timeout.nanoseconds;
   channel_ = make_client_channel(options_.connect, executor_, channel_options);
@@ -248,9 +250,7 @@ void DeployedClient::take_part() {
 
 int run_client(const ClientOptions& options) {
   apply_share(options.limits, options.client);
-  DeployedClient client(options);
-  limit_memory(options.limits);
-  return client.run();
+  return DeployedClient(options).run();
 }
 
 }  // namespace fedloom

@@ -2,9 +2,7 @@
 #include "edge/guest.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -19,8 +17,6 @@ namespace fedloom {
 
 namespace {
 
-// For the stacks of a handful of threads, 8 MB each, messages, buffers and a small model.
-constexpr std::uint64_t kLeastRoom = 64'000'000;
 constexpr int kMinutesOfDay = 24 * 60;
 
 std::string first_word(const std::filesystem::path& file) {
@@ -50,14 +46,6 @@ double load_per_core(const std::string& root) {
   double load = 0.0;
   in >> load;
   return load / static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));  // all cores: the load is the machine's
-}
-
-// What RLIMIT_DATA counts: the sixth number of statm, in pages.
-std::uint64_t data_in_use() {
-  std::ifstream in("/proc/self/statm");
-  std::uint64_t pages = 0;
-  for (int i = 0; i < 6; ++i) in >> pages;
-  return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 int minute_of_day() {
@@ -115,6 +103,16 @@ std::optional<std::string> GuestRules::why_not(bool own_load) const {
   return std::nullopt;
 }
 
+std::uint64_t bytes_per_second(const Quantity& limit, const std::string& name) {
+  constexpr double kLeast = 20'000.0;
+  const double rate = limit.in(Measure::bytes_per_second);
+  if (rate != 0.0 && rate < kLeast)
+    throw user_error(
+        "{}: {} bytes per second; a server takes a client that is so slow for stalled: at least 20kB/s", name,
+        rate);
+  return static_cast<std::uint64_t>(std::min(rate, 1e18));
+}
+
 void apply_share(const LimitsConfig& limits, std::size_t index) {
   if (limits.threads > 0) {
     std::vector<int> cores = usable_cores();
@@ -126,18 +124,6 @@ void apply_share(const LimitsConfig& limits, std::size_t index) {
     bind_to_cores(cores);
   }
   if (limits.nice > 0) (void)setpriority(PRIO_PROCESS, 0, static_cast<int>(limits.nice));
-}
-
-void limit_memory(const LimitsConfig& limits) {
-  if (limits.memory.bytes == 0) return;
-  if (const std::uint64_t least = data_in_use() + kLeastRoom; limits.memory.bytes < least)
-    throw user_error("limits.memory: {} bytes, and the program with this data needs at least {}",
-                     limits.memory.bytes, least);
-  const auto bytes = static_cast<rlim_t>(std::min<std::uint64_t>(limits.memory.bytes, RLIM_INFINITY));
-  const rlimit most{bytes, bytes};
-  if (setrlimit(RLIMIT_DATA, &most) != 0)
-    throw user_error("limits.memory: {} bytes are refused by the system: {}", limits.memory.bytes,
-                     std::strerror(errno));
 }
 
 }  // namespace fedloom

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/config.hpp"
+#include "core/quantity.hpp"
 
 namespace fedloom {
 
@@ -15,15 +16,27 @@ struct LimitsConfig {
   std::uint64_t threads = 0;
   ByteSize memory;
   std::uint64_t nice = 10;
+  Quantity uplink = {};
+  Quantity downlink = {};
 
   template <class Visitor>
   void visit(Visitor& v) {
     v("threads", threads, "cores that training may use; 0: all that the process may", between(0, 1024));
     v("memory", memory,
-      "memory for data of the process; a model that does not fit ends the client, and the server hears of "
-      "it. "
-      "0: no limit");
+      "memory for data, model and training, beside program and libraries (some 10 MB); a model or a task "
+      "that "
+      "takes more is refused, and the server told why. 0: no limit");
     v("nice", nice, "priority below other programs, as of nice(1); 0: like them", between(0, 19));
+    v("uplink", uplink,
+      "bytes per second that the client sends, on average and in bursts of a quarter megabyte: 500kB/s, "
+      "4Mbit/s; at "
+      "least 20kB/s. 0: no limit",
+      at_least(0));
+    v("downlink", downlink,
+      "bytes per second that the client lets the server send, on average and in bursts of 2 MB; at least "
+      "20kB/s. 0: no "
+      "limit",
+      at_least(0));
   }
 };
 
@@ -55,6 +68,10 @@ struct SystemView {
 /// `root`: where /proc and /sys lie below, "" on a real system.
 SystemView system_view(const std::string& root = "");
 
+/// `limit` of the key `name` in whole bytes per second; 0 is none. Below 20 kB/s, at which servers take a
+/// client for stalled, it throws UserError.
+std::uint64_t bytes_per_second(const Quantity& limit, const std::string& name);
+
 class GuestRules {
  public:
   /// Throws UserError when `hours` is not a span of the day.
@@ -79,8 +96,5 @@ class GuestRules {
 /// Binds this process, from its first threads on, to as many cores and sets its priority. A system that
 /// refuses leaves them. `index` tells clients on one machine apart.
 void apply_share(const LimitsConfig& limits, std::size_t index);
-/// Sets the memory of this process, once its data is loaded: it is a promise, so that a refusal, or less than
-/// is in use already, throws UserError.
-void limit_memory(const LimitsConfig& limits);
 
 }  // namespace fedloom

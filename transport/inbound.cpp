@@ -9,9 +9,6 @@ namespace fedloom {
 
 namespace {
 
-// What a peer may send ahead of our copying. At least two of the longest chunks, so that it never waits for
-// a credit that we only give after the next chunk.
-constexpr std::uint64_t kWindowBytes = 4ULL << 20U;
 constexpr std::size_t kMaxAnnounced = 16;
 
 std::uint64_t aligned(std::uint64_t size) {
@@ -40,8 +37,9 @@ std::vector<Blob> slices(const Blob& memory, const std::vector<std::uint64_t>& s
 
 }  // namespace
 
-Inbound::Inbound(const Greeting& caps, std::shared_ptr<ReceiveMemory> memory, Reply reply)
-    : caps_(caps), memory_(std::move(memory)), reply_(std::move(reply)) {}
+Inbound::Inbound(const Greeting& caps, std::shared_ptr<ReceiveMemory> memory, Reply reply,
+                 std::uint64_t window)
+    : caps_(caps), memory_(std::move(memory)), reply_(std::move(reply)), window_(window) {}
 
 Inbound::~Inbound() {
   for (const auto& stream : streams_)
@@ -136,7 +134,7 @@ void Inbound::admit(Stream& stream, Blob memory, bool failed) {
 }
 
 void Inbound::grant(Stream& stream) {
-  stream.granted = std::min(stream.total, stream.received + kWindowBytes);
+  stream.granted = std::min(stream.total, stream.received + window_);
   reply_(make_frame({.kind = FrameKind::grant, .stream = stream.number, .offset = stream.granted}, {}));
 }
 
@@ -167,7 +165,7 @@ Inbound::Outcome Inbound::on_chunk(const Frame& frame) {
   if (stream->received == stream->total) {
     outcome.message = finish(*stream);
     streams_.pop_front();
-  } else if (stream->granted < stream->total && stream->granted - stream->received <= kWindowBytes / 2) {
+  } else if (stream->granted < stream->total && stream->granted - stream->received <= window_ / 2) {
     grant(*stream);
   }
   return outcome;

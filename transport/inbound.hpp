@@ -28,8 +28,14 @@ class Inbound {
   /// Takes credits and rejections for the peer.
   using Reply = std::function<void(OutFrame)>;
 
+  /// What a peer may send ahead of our copying. At least two of the longest chunks, so that it never waits
+  /// for a credit that we only give after the next chunk.
+  static constexpr std::uint64_t kLeastWindow = 2ULL << 20U;
+  static constexpr std::uint64_t kWindow = 4ULL << 20U;
+
   /// `caps` are what we told the peer.
-  Inbound(const Greeting& caps, std::shared_ptr<ReceiveMemory> memory, Reply reply);
+  Inbound(const Greeting& caps, std::shared_ptr<ReceiveMemory> memory, Reply reply,
+          std::uint64_t window = kWindow);
   ~Inbound();
   Inbound(const Inbound&) = delete;
   Inbound& operator=(const Inbound&) = delete;
@@ -69,6 +75,7 @@ class Inbound {
   Greeting caps_;
   std::shared_ptr<ReceiveMemory> memory_;
   Reply reply_;
+  std::uint64_t window_;
   std::deque<std::unique_ptr<Stream>> streams_;  // announced, in order; only the first receives
   std::uint32_t last_stream_ = 0;
 };

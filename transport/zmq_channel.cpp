@@ -13,12 +13,13 @@ constexpr Tick kBackstop = 5 * kMillisecond;  // a ROUTER does not say which pee
 
 }  // namespace
 
-ZmqChannel::ZmqChannel(ZmqLink::Role role, const Endpoint& endpoint, AsioExecutor& executor,
-                       const ChannelOptions& options)
+ZmqChannel::ZmqChannel(std::unique_ptr<Link> link, AsioExecutor& executor, const ChannelOptions& options)
     : executor_(executor),
       options_(options),
-      link_(std::make_unique<ZmqLink>(role, endpoint, options.linger, options.security.get())),
-      endpoint_(link_->endpoint()) {
+      link_(std::move(link)),
+      endpoint_(link_->endpoint()),
+      uplink_(options.send_rate),
+      downlink_(options.receive_rate) {
   const std::weak_ptr<bool> alive = alive_;
   memory_ = std::make_shared<ReceiveMemory>(options.receive_budget_bytes, [this, alive, &executor] {
     executor.post([this, alive] {
@@ -72,6 +73,8 @@ void ZmqChannel::close() {
   memory_->close();
   executor_.cancel(tick_timer_);
   executor_.cancel(backstop_timer_);
+  executor_.cancel(uplink_timer_);
+  executor_.cancel(downlink_timer_);
   socket_watch_.reset();
   event_watch_.reset();
   door_watch_.reset();
@@ -155,7 +158,7 @@ bool ZmqChannel::turn() {
 }
 
 void ZmqChannel::read_link_events() {
-  ZmqLink::Event event;
+  Link::Event event;
   while (link_->next_event(event)) on_link_event(event);
 }
 
@@ -185,7 +188,7 @@ void ZmqChannel::pump_later() {
 
 // ---- frames in -----------------------------------------------------------------------------------------
 
-void ZmqChannel::handle(const ZmqLink::Packet& packet) {
+void ZmqChannel::handle(const Link::Packet& packet) {
   ParsedFrame parsed = parse_frame(packet.first, packet.second);
   if (packet.parts > 2)
     parsed = {Reason::malformed, fmt::format("a frame in {} parts; it has one or two", packet.parts), {}};
@@ -198,7 +201,7 @@ void ZmqChannel::handle(const ZmqLink::Packet& packet) {
   }
 }
 
-void ZmqChannel::on_frame(Peer& peer, const ZmqLink::Packet& packet, const ParsedFrame& parsed) {
+void ZmqChannel::on_frame(Peer& peer, const Link::Packet& packet, const ParsedFrame& parsed) {
   if (parsed.reason != Reason::none) {
     bad_frame(peer, parsed.reason, parsed.text, packet.bytes);
     return;
@@ -228,6 +231,7 @@ void ZmqChannel::on_payload(Peer& peer, const Frame& frame, std::uint64_t bytes)
     return;
   }
   peer.progress = peer.heard;
+  downlink_.charge(bytes, executor_.now());
   stats_.received.payload_bytes += outcome.payload;
   stats_.received.header_bytes += bytes - outcome.payload;
   if (!outcome.message) return;
@@ -305,14 +309,15 @@ bool ZmqChannel::flush() {
 /// True when a frame was sent and another may follow.
 bool ZmqChannel::send_next(Peer& peer) {
   if (!peer.stalled) {
+    if (throttles(peer)) return false;
     OutFrame frame;
     if (!peer.out->next(frame)) return false;
     peer.stalled = std::move(frame);
   }
   switch (link_->send(peer.route, *peer.stalled)) {
-    case ZmqLink::Sent::full: blocked_.push_back(peer.id); return false;
-    case ZmqLink::Sent::gone: peer.lost = anyone_lost_ = true; return false;
-    case ZmqLink::Sent::yes: break;
+    case Link::Sent::full: blocked_.push_back(peer.id); return false;
+    case Link::Sent::gone: peer.lost = anyone_lost_ = true; return false;
+    case Link::Sent::yes: break;
   }
   count_sent(*peer.stalled);
   peer.stalled.reset();
@@ -320,7 +325,7 @@ bool ZmqChannel::send_next(Peer& peer) {
 }
 
 bool ZmqChannel::send_loose(const std::string& route, const OutFrame& frame) {
-  if (link_->send(route, frame) != ZmqLink::Sent::yes) return false;
+  if (link_->send(route, frame) != Link::Sent::yes) return false;
   count_sent(frame);
   return true;
 }
@@ -330,6 +335,7 @@ void ZmqChannel::count_sent(const OutFrame& frame) {
     stats_.sent.control_bytes += frame.size();
     return;
   }
+  uplink_.charge(frame.size(), executor_.now());
   stats_.sent.payload_bytes += frame.payload;
   stats_.sent.header_bytes += frame.size() - frame.payload;
   if (frame.completes) ++stats_.sent.messages;

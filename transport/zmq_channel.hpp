@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "transport/asio_executor.hpp"
 #include "transport/inbound.hpp"
 #include "transport/outbound.hpp"
+#include "transport/rate_limit.hpp"
 #include "transport/receive_memory.hpp"
 #include "transport/zmq_link.hpp"
 
@@ -52,16 +54,15 @@ class ZmqChannel : public Channel {
     bool lost = false;   // its connection is down; what it sent before is still being read
   };
 
-  ZmqChannel(ZmqLink::Role role, const Endpoint& endpoint, AsioExecutor& executor,
-             const ChannelOptions& options);
+  ZmqChannel(std::unique_ptr<Link> link, AsioExecutor& executor, const ChannelOptions& options);
 
   // The roles' part.
   /// A packet that belongs to no peer.
-  virtual void on_stranger(const ZmqLink::Packet& packet, const ParsedFrame& parsed) = 0;
+  virtual void on_stranger(const Link::Packet& packet, const ParsedFrame& parsed) = 0;
   /// A hello, welcome or refuse from a peer.
-  virtual void on_greeting(Peer& peer, const ZmqLink::Packet& packet, const ParsedFrame& parsed) = 0;
+  virtual void on_greeting(Peer& peer, const Link::Packet& packet, const ParsedFrame& parsed) = 0;
   virtual void on_heartbeat(Peer& peer, const Frame& frame, std::uint64_t instance) = 0;
-  virtual void on_link_event(const ZmqLink::Event& event) = 0;
+  virtual void on_link_event(const Link::Event& event) = 0;
   /// Nothing waits in the socket: what happened to connections before may now take effect.
   virtual void on_drained();
   virtual void on_tick() {}
@@ -70,7 +71,7 @@ class ZmqChannel : public Channel {
   /// The peer is gone from the books; `banned` when it broke the rules too often.
   virtual void on_removed(const Peer& peer, Reason reason, bool banned) = 0;
 
-  Peer& add_peer(PeerId id, const ZmqLink::Packet& packet, const Greeting& greeting);
+  Peer& add_peer(PeerId id, const Link::Packet& packet, const Greeting& greeting);
   enum class Farewell { silent, goodbye };
   void remove(Peer& peer, Reason reason, Farewell farewell, bool banned = false);
   Peer* find(PeerId id);
@@ -89,15 +90,15 @@ class ZmqChannel : public Channel {
 
   AsioExecutor& executor_;
   ChannelOptions options_;
-  std::unique_ptr<ZmqLink> link_;
+  std::unique_ptr<Link> link_;
   ChannelStats stats_;
   std::map<PeerId, std::unique_ptr<Peer>> peers_;
 
  private:
   bool pump();
   bool turn();
-  void handle(const ZmqLink::Packet& packet);
-  void on_frame(Peer& peer, const ZmqLink::Packet& packet, const ParsedFrame& parsed);
+  void handle(const Link::Packet& packet);
+  void on_frame(Peer& peer, const Link::Packet& packet, const ParsedFrame& parsed);
   void on_payload(Peer& peer, const Frame& frame, std::uint64_t bytes);
   Reason on_control(Peer& peer, const Frame& frame, std::string& text);
   void deliver_events();
@@ -105,6 +106,9 @@ class ZmqChannel : public Channel {
   bool flush();
   bool send_next(Peer& peer);
   void count_sent(const OutFrame& frame);
+  bool throttles(Peer& peer);
+  void answer(Peer& peer, OutFrame frame);
+  void release_answers();
   void count_link(ChannelStats& stats) const;
   void tick();
   void forgive(Tick pause);
@@ -119,7 +123,13 @@ class ZmqChannel : public Channel {
   std::deque<std::function<void()>> events_;  // for the handlers, from calls that must not call them
   std::deque<PeerId> ready_;
   std::vector<PeerId> blocked_;  // the socket was full for them
-  ZmqLink::Packet packet_;
+  RateLimit uplink_;
+  RateLimit downlink_;
+  std::set<PeerId> throttled_;                       // wait for the uplink
+  std::deque<std::pair<PeerId, OutFrame>> answers_;  // credits that wait for the downlink
+  TimerId uplink_timer_ = 0;
+  TimerId downlink_timer_ = 0;
+  Link::Packet packet_;
   Tick last_tick_ = 0;
   TimerId tick_timer_ = 0;
   TimerId backstop_timer_ = 0;
@@ -139,5 +149,8 @@ std::unique_ptr<Channel> make_zmq_server(const Endpoint& endpoint, AsioExecutor&
                                          const ChannelOptions& options);
 std::unique_ptr<Channel> make_zmq_client(const Endpoint& endpoint, AsioExecutor& executor,
                                          const ChannelOptions& options);
+/// The server's end over any link.
+std::unique_ptr<Channel> make_server_over(std::unique_ptr<Link> link, AsioExecutor& executor,
+                                          const ChannelOptions& options);
 
 }  // namespace fedloom

@@ -8,8 +8,8 @@ namespace {
 
 class ZmqClient final : public ZmqChannel {
  public:
-  ZmqClient(const Endpoint& endpoint, AsioExecutor& executor, const ChannelOptions& options)
-      : ZmqChannel(ZmqLink::Role::client, endpoint, executor, options) {}
+  ZmqClient(std::unique_ptr<Link> link, AsioExecutor& executor, const ChannelOptions& options)
+      : ZmqChannel(std::move(link), executor, options) {}
 
  private:
   // While there is no peer: what we do about it.
@@ -21,22 +21,22 @@ class ZmqClient final : public ZmqChannel {
     dismissed,  // the conversation ended; only a new connection begins another
   };
 
-  void on_link_event(const ZmqLink::Event& event) override {
+  void on_link_event(const Link::Event& event) override {
     Peer* server = find(kServerPeer);
     switch (event.kind) {
-      case ZmqLink::Event::Kind::bad_handshake:
+      case Link::Event::Kind::bad_handshake:
         knock_again_ = true;
         refused(kNoPeer, Reason::malformed, fmt::format("{} {}", event.endpoint, event.text));
         break;
-      case ZmqLink::Event::Kind::bad_key:
+      case Link::Event::Kind::bad_key:
         knock_again_ = true;
         refused(kNoPeer, Reason::key, fmt::format("{} {}", event.endpoint, event.text));
         break;
-      case ZmqLink::Event::Kind::down:
+      case Link::Event::Kind::down:
         if (server != nullptr) server->lost = true;
         state_ = State::waiting;
         break;
-      case ZmqLink::Event::Kind::up:
+      case Link::Event::Kind::up:
         if (server != nullptr) server->lost = true;
         state_ = State::hello_due;
         break;
@@ -48,6 +48,7 @@ class ZmqClient final : public ZmqChannel {
     say_hello();
   }
   void on_tick() override {
+    if (state_ == State::greeting && executor_.now() - greeted_ > options_.heartbeat_timeout) reconnect();
     knock();
     say_hello();
     if (Peer* server = find(kServerPeer)) {
@@ -60,12 +61,13 @@ class ZmqClient final : public ZmqChannel {
     if (state_ != State::hello_due || find(kServerPeer) != nullptr) return;
     if (send_loose({}, make_frame({.kind = FrameKind::hello}, encode(greeting())))) {
       state_ = State::greeting;
+      greeted_ = executor_.now();
     } else {
       pump_later();
     }
   }
 
-  void on_stranger(const ZmqLink::Packet& packet, const ParsedFrame& parsed) override {
+  void on_stranger(const Link::Packet& packet, const ParsedFrame& parsed) override {
     std::string text = parsed.text;
     Reason reason = parsed.reason;
     Greeting theirs;
@@ -90,7 +92,7 @@ class ZmqClient final : public ZmqChannel {
     // Anything else belongs to the conversation before, whose end the server had not heard of.
   }
 
-  void on_greeting(Peer& peer, const ZmqLink::Packet& packet, const ParsedFrame& parsed) override {
+  void on_greeting(Peer& peer, const Link::Packet& packet, const ParsedFrame& parsed) override {
     Notice notice;
     std::string text = "a server sent what only clients send";
     Reason reason = Reason::malformed;
@@ -112,27 +114,35 @@ class ZmqClient final : public ZmqChannel {
     if (instance != peer.instance) begin_again(peer);
   }
 
-  void on_expired(Peer& peer, Reason reason) override { begin_again(peer, reason); }
-
-  void begin_again(Peer& peer, Reason reason = Reason::disconnected) {
+  // A connection on which nothing comes may be dead without a word, as when a router has forgotten it.
+  void on_expired(Peer& peer, Reason reason) override {
     remove(peer, reason, Farewell::silent);
+    reconnect();
+  }
+  void reconnect() {
+    state_ = State::waiting;
+    link_->reconnect();
+  }
+
+  void begin_again(Peer& peer) {
+    remove(peer, Reason::disconnected, Farewell::silent);
     state_ = State::hello_due;
     say_hello();
   }
 
-  void on_removed(const Peer& /*peer*/, Reason reason, bool /*banned*/) override {
+  void on_removed(const Peer& /*peer*/, Reason reason, bool banned) override {
     if (state_ == State::joined) state_ = State::dismissed;
-    if (reason == Reason::key) knock_again_ = true;
+    if (reason == Reason::key || banned) knock_again_ = true;
   }
 
   // ZeroMQ gives up on a server that turned us away, and we may be on its list later.
   void knock() {
     if (find(kServerPeer) != nullptr || !std::exchange(knock_again_, false)) return;
-    state_ = State::waiting;
-    link_->reconnect();
+    reconnect();
   }
 
   State state_ = State::waiting;
+  Tick greeted_ = 0;          // when hello went out
   bool knock_again_ = false;  // at the next tick
 };
 
@@ -140,7 +150,9 @@ class ZmqClient final : public ZmqChannel {
 
 std::unique_ptr<Channel> make_zmq_client(const Endpoint& endpoint, AsioExecutor& executor,
                                          const ChannelOptions& options) {
-  return std::make_unique<ZmqClient>(endpoint, executor, options);
+  return std::make_unique<ZmqClient>(
+      std::make_unique<ZmqLink>(ZmqLink::Role::client, endpoint, options.linger, options.security.get()),
+      executor, options);
 }
 
 }  // namespace fedloom

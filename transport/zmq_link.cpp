@@ -23,7 +23,12 @@ constexpr int kReconnectMaxMs = 2000;
 // Whoever connects and says nothing holds a connection this long.
 constexpr int kHandshakeMs = 10'000;
 constexpr std::size_t kCopyBelow = 1024;  // not worth a free function
-constexpr int kWatched = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+// Connections whose other end is gone without a word are found out by the system within some two minutes.
+constexpr int kKeepaliveIdle = 60;
+constexpr int kKeepaliveInterval = 15;
+constexpr int kKeepaliveCount = 4;
+constexpr int kUnacknowledgedMs = 120'000;
+constexpr int kWatched = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
                          ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                          ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 
@@ -72,6 +77,7 @@ struct ZmqLink::State {
   std::uint64_t framing_received = 0;
   std::uint64_t handshakes = 0;
   bool connected = false;  // of a client
+  int current = -1;        // descriptor of a client's newest connection
   bool has_keys;
   std::unique_ptr<ZmqAdmission> door;
 
@@ -86,10 +92,15 @@ struct ZmqLink::State {
     if (where.kind == Endpoint::Kind::ipc) socket.set(zmq::sockopt::sndbuf, kIpcBuffer);
     socket.set(zmq::sockopt::ipv6, where.address.starts_with('['));
     socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMaxBodyBytes + kFrameHeaderBytes));
+    socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
+    socket.set(zmq::sockopt::tcp_keepalive, 1);
+    socket.set(zmq::sockopt::tcp_keepalive_idle, kKeepaliveIdle);
+    socket.set(zmq::sockopt::tcp_keepalive_intvl, kKeepaliveInterval);
+    socket.set(zmq::sockopt::tcp_keepalive_cnt, kKeepaliveCount);
+    socket.set(zmq::sockopt::tcp_maxrt, kUnacknowledgedMs);
     if (role == Role::server) {
       socket.set(zmq::sockopt::router_mandatory, true);
       socket.set(zmq::sockopt::backlog, 4096);
-      socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
     } else {
       socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
       socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
@@ -137,6 +148,15 @@ struct ZmqLink::State {
       throw user_error("endpoint \"{}\": cannot {}: {}", where.text,
                        role == Role::server ? "bind" : "connect", error.what());
     }
+  }
+
+  /// Takes note of a client's connections: that one which it has left for another ends is no news.
+  bool is_beside_the_point(int number, int value) {
+    if (number == ZMQ_EVENT_CONNECTED) {
+      current = value;
+      return true;
+    }
+    return number == ZMQ_EVENT_DISCONNECTED && role == Role::client && value != current;
   }
 
   bool receive_part(zmq::message_t& part) { return socket.recv(part, zmq::recv_flags::dontwait).has_value(); }
@@ -205,13 +225,15 @@ bool ZmqLink::next_event(Event& event) {
   State& s = *state_;
   zmq::message_t what;
   zmq::message_t where;
-  if (!s.monitor.recv(what, zmq::recv_flags::dontwait)) return false;
-  FEDLOOM_CHECK(what.size() == 6 && what.more(), "a monitor event of {} bytes", what.size());
-  static_cast<void>(s.monitor.recv(where, zmq::recv_flags::none));  // parts arrive together
   std::uint16_t number = 0;
   std::int32_t value = 0;
-  std::memcpy(&number, what.data(), sizeof number);
-  std::memcpy(&value, static_cast<const char*>(what.data()) + sizeof number, sizeof value);
+  do {
+    if (!s.monitor.recv(what, zmq::recv_flags::dontwait)) return false;
+    FEDLOOM_CHECK(what.size() == 6 && what.more(), "a monitor event of {} bytes", what.size());
+    static_cast<void>(s.monitor.recv(where, zmq::recv_flags::none));  // parts arrive together
+    std::memcpy(&number, what.data(), sizeof number);
+    std::memcpy(&value, static_cast<const char*>(what.data()) + sizeof number, sizeof value);
+  } while (s.is_beside_the_point(number, value));
   event.descriptor = value;
   event.endpoint = where.to_string();
   event.kind = Event::Kind::bad_handshake;
@@ -243,6 +265,8 @@ bool ZmqLink::next_event(Event& event) {
 
 void ZmqLink::reconnect() {
   State& s = *state_;
+  s.current = -1;
+  s.connected = false;
   try {
     s.socket.disconnect(s.endpoint);
   } catch (const zmq::error_t&) {  // it has given up by itself

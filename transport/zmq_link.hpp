@@ -1,79 +1,41 @@
-// The ZeroMQ socket of one channel with its context and its monitor: frames in, frames out, connections up
-// and down. The only file that speaks to libzmq. Counts what ZeroMQ itself adds to the wire.
+// The ZeroMQ socket of one channel with its context and its monitor. The only file that speaks to libzmq.
+// Counts what ZeroMQ itself adds to the wire.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 
 #include "transport/channel.hpp"
 #include "transport/endpoint.hpp"
-#include "transport/outbound.hpp"
+#include "transport/link.hpp"
 
 namespace fedloom {
 
-/// Belongs to one thread. Its descriptors are edge-triggered: after every wake-up and after every call that
-/// sends or receives, is_readable() must be asked again until it says no.
-class ZmqLink {
+class ZmqLink final : public Link {
  public:
   enum class Role { server, client };  // ROUTER, DEALER
 
   /// Binds or connects. Throws UserError when that cannot be. Without `security` anybody is let in.
   ZmqLink(Role role, const Endpoint& endpoint, Tick linger, const Security* security = nullptr);
-  ~ZmqLink();
-  ZmqLink(const ZmqLink&) = delete;
-  ZmqLink& operator=(const ZmqLink&) = delete;
+  ~ZmqLink() override;
 
-  /// One message of ZeroMQ, valid until the next receive(). A frame of ours has one or two parts.
-  struct Packet {
-    std::string route;    // which connection; empty at a client
-    int descriptor = -1;  // of that connection, when known
-    std::size_t parts = 0;
-    std::span<const std::byte> first;
-    std::span<const std::byte> second;
-    std::uint64_t bytes = 0;  // of all parts
-    std::string key;          // with which the connection was let in; "" where there are no keys
-  };
-  /// False when nothing waits.
-  bool receive(Packet& packet);
-
-  enum class Sent { yes, full, gone };
-  /// Hands a frame to the socket; large second parts are not copied but kept alive. full: later again.
-  /// gone: there is no such connection.
-  Sent send(const std::string& route, const OutFrame& frame);
-
-  struct Event {
-    enum class Kind { up, down, bad_handshake, bad_key } kind = Kind::up;
-    int descriptor = -1;
-    std::string endpoint;
-    std::string text;  // what was wrong
-  };
-  static constexpr const char* kUnknownKey = "does not know our key";
-  /// The next change of a connection; false when there is none.
-  bool next_event(Event& event);
-
-  /// Of a client: begins anew, whatever became of the connection.
-  void reconnect();
-
-  /// Lets the socket do its housekeeping and says whether a packet waits.
-  bool is_readable();
-  int descriptor() const;
-  int event_descriptor() const;
-  /// Where a server with keys is asked who may come in, -1 for others; answer_door() when it is readable.
-  int door_descriptor() const;
-  void answer_door();
-  bool next_refusal(std::string& text);
-  /// With the port that the system chose.
-  const std::string& endpoint() const;
-
-  /// ZeroMQ's own bytes so far: part headers by direction, and greetings (the same both ways).
-  std::uint64_t framing_sent() const;
-  std::uint64_t framing_received() const;
-  std::uint64_t handshakes() const;
-  /// Bytes of one greeting, ours and theirs.
-  std::uint64_t handshake_sent() const;
-  std::uint64_t handshake_received() const;
+  bool receive(Packet& packet) override;
+  Sent send(const std::string& route, const OutFrame& frame) override;
+  bool next_event(Event& event) override;
+  void reconnect() override;
+  bool is_readable() override;
+  int descriptor() const override;
+  int event_descriptor() const override;
+  int door_descriptor() const override;
+  void answer_door() override;
+  bool next_refusal(std::string& text) override;
+  const std::string& endpoint() const override;
+  std::uint64_t framing_sent() const override;
+  std::uint64_t framing_received() const override;
+  std::uint64_t handshakes() const override;
+  std::uint64_t handshake_sent() const override;
+  std::uint64_t handshake_received() const override;
 
  private:
   struct State;

@@ -16,7 +16,7 @@ ZmqChannel::Peer* ZmqChannel::find_route(const std::string& route) {
   return found == routes_.end() ? nullptr : find(found->second);
 }
 
-ZmqChannel::Peer& ZmqChannel::add_peer(PeerId id, const ZmqLink::Packet& packet, const Greeting& theirs) {
+ZmqChannel::Peer& ZmqChannel::add_peer(PeerId id, const Link::Packet& packet, const Greeting& theirs) {
   auto peer = std::make_unique<Peer>();
   peer->id = id;
   peer->route = packet.route;
@@ -24,10 +24,9 @@ ZmqChannel::Peer& ZmqChannel::add_peer(PeerId id, const ZmqLink::Packet& packet,
   peer->instance = theirs.instance;
   peer->key = packet.key;
   peer->out = std::make_unique<Outbound>(options_, theirs);
-  peer->in = std::make_unique<Inbound>(greeting(), memory_, [this, raw = peer.get()](OutFrame frame) {
-    raw->progress = executor_.now();
-    queue_control(*raw, std::move(frame));
-  });
+  peer->in = std::make_unique<Inbound>(
+      greeting(), memory_, [this, raw = peer.get()](OutFrame frame) { answer(*raw, std::move(frame)); },
+      downlink_.is_set() ? Inbound::kLeastWindow : Inbound::kWindow);
   peer->heard = peer->progress = executor_.now();
   routes_[peer->route] = id;
   events_.push_back([this, id] { handlers_.on_peer(id, PeerChange::joined, Reason::none); });
@@ -113,7 +112,7 @@ void ZmqChannel::expire() {
   for (const auto& [id, peer] : peers_) {
     if (now - peer->heard > options_.heartbeat_timeout) {
       expired.emplace_back(peer.get(), Reason::disconnected);
-    } else if (peer->in->is_owed() && now - peer->progress > options_.stall_timeout) {
+    } else if (answers_.empty() && peer->in->is_owed() && now - peer->progress > options_.stall_timeout) {
       expired.emplace_back(peer.get(), Reason::late);
     }
   }

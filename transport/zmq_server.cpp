@@ -12,8 +12,8 @@ constexpr std::size_t kMaxStrangers = 4096;
 
 class ZmqServer final : public ZmqChannel {
  public:
-  ZmqServer(const Endpoint& endpoint, AsioExecutor& executor, const ChannelOptions& options)
-      : ZmqChannel(ZmqLink::Role::server, endpoint, executor, options) {}
+  ZmqServer(std::unique_ptr<Link> link, AsioExecutor& executor, const ChannelOptions& options)
+      : ZmqChannel(std::move(link), executor, options) {}
 
  private:
   // A connection that is no peer, as long as there is something to remember of it.
@@ -24,7 +24,7 @@ class ZmqServer final : public ZmqChannel {
     bool banned = false;  // its frames are no longer looked at
   };
 
-  void on_stranger(const ZmqLink::Packet& packet, const ParsedFrame& parsed) override {
+  void on_stranger(const Link::Packet& packet, const ParsedFrame& parsed) override {
     Stranger& stranger = remember(packet.route, packet.descriptor);
     if (stranger.banned) {
       stats_.received.refused_bytes += packet.bytes;
@@ -44,8 +44,7 @@ class ZmqServer final : public ZmqChannel {
     }
   }
 
-  void bad_stranger(Stranger& stranger, const ZmqLink::Packet& packet, Reason reason,
-                    const std::string& text) {
+  void bad_stranger(Stranger& stranger, const Link::Packet& packet, Reason reason, const std::string& text) {
     stats_.received.refused_bytes += packet.bytes;
     refused(kNoPeer, reason, text);
     // Another version can at least read ours in the header of the answer.
@@ -58,7 +57,7 @@ class ZmqServer final : public ZmqChannel {
     send_loose(route, notice_frame(FrameKind::refuse, Reason::disconnected, "say hello first"));
   }
 
-  void greet(const ZmqLink::Packet& packet, const Frame& frame) {
+  void greet(const Link::Packet& packet, const Frame& frame) {
     // Whoever had this descriptor before is gone; its event was sent before this connection could begin.
     read_link_events();
     Greeting theirs;
@@ -85,7 +84,7 @@ class ZmqServer final : public ZmqChannel {
     queue_control(peer, make_frame({.kind = FrameKind::welcome}, encode(greeting())));
   }
 
-  void on_greeting(Peer& peer, const ZmqLink::Packet& packet, const ParsedFrame& parsed) override {
+  void on_greeting(Peer& peer, const Link::Packet& packet, const ParsedFrame& parsed) override {
     if (parsed.frame.kind != FrameKind::hello) {
       bad_frame(peer, Reason::malformed, "a client sent what only servers send", packet.bytes);
       return;
@@ -99,14 +98,14 @@ class ZmqServer final : public ZmqChannel {
       queue_control(peer, make_frame({.kind = FrameKind::heartbeat}, encode_instance(options_.instance)));
   }
 
-  void on_link_event(const ZmqLink::Event& event) override {
-    if (event.kind == ZmqLink::Event::Kind::bad_handshake)
+  void on_link_event(const Link::Event& event) override {
+    if (event.kind == Link::Event::Kind::bad_handshake)
       refused(kNoPeer, Reason::malformed,
               fmt::format("a connection to {} that {}", event.endpoint, event.text));
     // Who came with a key that is not on the list was told of at the door.
-    if (event.kind == ZmqLink::Event::Kind::bad_key && event.text != ZmqLink::kUnknownKey)
+    if (event.kind == Link::Event::Kind::bad_key && event.text != Link::kUnknownKey)
       refused(kNoPeer, Reason::key, fmt::format("a connection to {} that {}", event.endpoint, event.text));
-    if (event.kind != ZmqLink::Event::Kind::down) return;
+    if (event.kind != Link::Event::Kind::down) return;
     const auto found = descriptors_.find(event.descriptor);
     if (found != descriptors_.end()) {
       if (Peer* peer = find(found->second)) peer->lost = true;
@@ -144,7 +143,14 @@ class ZmqServer final : public ZmqChannel {
 
 std::unique_ptr<Channel> make_zmq_server(const Endpoint& endpoint, AsioExecutor& executor,
                                          const ChannelOptions& options) {
-  return std::make_unique<ZmqServer>(endpoint, executor, options);
+  return make_server_over(
+      std::make_unique<ZmqLink>(ZmqLink::Role::server, endpoint, options.linger, options.security.get()),
+      executor, options);
+}
+
+std::unique_ptr<Channel> make_server_over(std::unique_ptr<Link> link, AsioExecutor& executor,
+                                          const ChannelOptions& options) {
+  return std::make_unique<ZmqServer>(std::move(link), executor, options);
 }
 
 }  // namespace fedloom

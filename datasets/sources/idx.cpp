@@ -18,6 +18,7 @@ struct IdxSettings {
   std::string test_images;
   std::string test_labels;
   std::int64_t classes = 0;
+  std::vector<std::uint64_t> labels;
   std::vector<double> mean{0.0};
   std::vector<double> deviation{1.0};
   double test_share = 0.1;
@@ -31,6 +32,8 @@ struct IdxSettings {
     v("test_images", test_images, "IDX file of test images; left out: test_share of the training images");
     v("test_labels", test_labels, "IDX file of test labels");
     v("classes", classes, "number of classes; 0: as many as the training labels show", between(0, 256));
+    v("labels", labels, "the label bytes that are class 0, 1 …; left out: a byte is its class",
+      between(0, 255));
     v("mean", mean, "subtracted from pixels in [0, 1]; one number or one for each channel");
     v("deviation", deviation, "pixels are divided by it; one number or one for each channel", above(0));
     v("test_share", test_share,
@@ -40,7 +43,13 @@ struct IdxSettings {
 
 class IdxSource final : public DataSource {
  public:
-  explicit IdxSource(const IdxSettings& settings) : settings_(settings) {}
+  explicit IdxSource(const IdxSettings& settings)
+      : settings_(settings), labels_(settings.labels.begin(), settings.labels.end()) {
+    if (!labels_.empty() && settings_.classes == 0)
+      settings_.classes = static_cast<std::int64_t>(labels_.size());
+    if (!labels_.empty() && settings_.classes < static_cast<std::int64_t>(labels_.size()))
+      throw user_error("data.source.classes: {}, and labels names {}", settings_.classes, labels_.size());
+  }
 
   SplitExamples load(const std::string& data_dir, const KeptFeatures& keep) const override {
     IdxFiles train{locate(settings_.train_images, data_dir, "train_images"),
@@ -83,15 +92,16 @@ class IdxSource final : public DataSource {
   }
   SplitExamples read(const IdxFiles& train, const IdxFiles& test, const KeptFeatures& keep) const {
     const Normalisation normalisation{settings_.mean, settings_.deviation};
-    auto training = load_idx(train, settings_.classes, normalisation, keep.train);
+    auto training = load_idx(train, settings_.classes, normalisation, keep.train, labels_);
     if (!test.images.empty())
-      return split_of(training, load_idx(test, training->spec().classes, normalisation, keep.test));
+      return split_of(training, load_idx(test, training->spec().classes, normalisation, keep.test, labels_));
     SplitExamples split = split_of(training, nullptr);
     carve_test(split, settings_.test_share);
     return split;
   }
 
   IdxSettings settings_;
+  std::vector<std::uint8_t> labels_;  // bytes of class 0, 1 …
 };
 
 const Registration<DatasetRegistry, IdxSettings> kIdx{

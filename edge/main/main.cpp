@@ -11,6 +11,7 @@
 #include "edge/client.hpp"
 #include "edge/device_file.hpp"
 #include "edge/key_files.hpp"
+#include "edge/main/memory_limit.hpp"
 
 int main(int argc, char** argv) {
   using namespace fedloom;
@@ -49,6 +50,7 @@ int main(int argc, char** argv) {
     ClientOptions options = load_device_file(file, overrides);
     options.once = options.once || once;
     options.quiet = quiet;
+    limit_memory(options.limits.memory.bytes);
     return run_client(options);
   } catch (const UserError& error) {
     std::fprintf(stderr, "fedloom-client: %s\n", error.what());

@@ -6,7 +6,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <png.h>
 
 #include "core/hash.hpp"
 #include "datasets/picture_sheet.hpp"
@@ -259,30 +258,16 @@ TEST(Tar, RefusesDamage) {
   EXPECT_THAT(refusal(Bytes(2048, 'x')), HasSubstr("is not a tar archive"));
 }
 
-Bytes png_of(const Bytes& rgb, std::uint32_t width, std::uint32_t height) {
-  png_image image{};
-  image.version = PNG_IMAGE_VERSION;
-  image.width = width;
-  image.height = height;
-  image.format = PNG_FORMAT_RGB;
-  png_alloc_size_t size = 0;
-  png_image_write_to_memory(&image, nullptr, &size, 0, rgb.data(), 0, nullptr);
-  Bytes png(size);
-  png_image_write_to_memory(&image, png.data(), &size, 0, rgb.data(), 0, nullptr);
-  png.resize(size);
-  return png;
-}
-
 TEST(PictureSheet, TurnsRowsIntoRecords) {
   // Two pictures of two pixels: (1 2 3)(4 5 6) and (7 8 9)(10 11 12), labels 3 and 5.
-  const Bytes png = png_of({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, 2, 2);
+  const Bytes png = samples::png_of({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, 2, 2);
   const Bytes labels{3, 5};
   EXPECT_THAT(sheet_to_records(png, labels, 2, "sheet"),
               ElementsAre(3, 1, 4, 2, 5, 3, 6, 5, 7, 10, 8, 11, 9, 12));
 }
 
 TEST(PictureSheet, RefusesOtherSizesAndDamage) {
-  const Bytes png = png_of(Bytes(12, 100), 2, 2);
+  const Bytes png = samples::png_of(Bytes(12, 100), 2, 2);
   EXPECT_THAT(error_of([&] { sheet_to_records(png, Bytes{1}, 2, "sheet"); }),
               HasSubstr("sheet: the picture is 2 x 2, expected 2 x 1"));
   EXPECT_THAT(error_of([&] { sheet_to_records(kOne, Bytes{1}, 2, "sheet"); }),

@@ -114,6 +114,17 @@ TEST(LoadIdx, GroupsComeFromAThirdFile) {
   EXPECT_THAT(error_of([&] { load_idx(pair.files, 2, {}); }), HasSubstr("3 images but 2 client ids"));
 }
 
+TEST(LoadIdx, LabelsMayStandForClasses) {
+  const Pair pair(idx({3, 1, 1}, {1, 2, 3}), idx({3}, {7, 3, 7}));
+  const auto pictures = load_idx(pair.files, 2, {}, KeptRows::all(), {3, 7});
+  EXPECT_EQ(pictures->label(0), 1);
+  EXPECT_EQ(pictures->label(1), 0);
+  EXPECT_THAT(error_of([&] {
+                load_idx(pair.files, 2, {}, KeptRows::all(), {3, 4});
+              }),
+              HasSubstr("the label 7 is not among data.source.labels: 3, 4"));
+}
+
 TEST(LoadIdx, RefusesWhatDoesNotMatch) {
   const Pair label(idx({2, 1, 1}, {1, 2}), idx({2}, {1, 12}));
   EXPECT_THAT(error_of([&] { load_idx(label.files, 10, {}); }),

@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 #include <lzma.h>
+#include <png.h>
 
 #include "core/error.hpp"
 #include "datasets/file_store.hpp"
@@ -50,6 +51,21 @@ inline Bytes idx(const std::vector<std::uint32_t>& sizes, const Bytes& values, s
     for (int shift = 24; shift >= 0; shift -= 8) file.push_back(static_cast<std::uint8_t>(size >> shift));
   file.insert(file.end(), values.begin(), values.end());
   return file;
+}
+
+/// (height, width, 3)
+inline Bytes png_of(const Bytes& rgb, std::uint32_t width, std::uint32_t height) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = width;
+  image.height = height;
+  image.format = PNG_FORMAT_RGB;
+  png_alloc_size_t size = 0;
+  png_image_write_to_memory(&image, nullptr, &size, 0, rgb.data(), 0, nullptr);
+  Bytes png(size);
+  png_image_write_to_memory(&image, png.data(), &size, 0, rgb.data(), 0, nullptr);
+  png.resize(size);
+  return png;
 }
 
 inline Bytes tar_member(const std::string& name, const Bytes& content, char type = '0') {

@@ -33,7 +33,8 @@ class DeviceFileTest : public ::testing::Test {
 TEST_F(DeviceFileTest, SaysWhoseClientItIs) {
   const ClientOptions options = load(
       "connect: tcp://127.0.0.1:8470\nclient: 3\nkey: keys/own.key\nserver_key: abc\nfolder: images\n"
-      "data: {source: idx}\nlimits: {threads: 1, memory: 200MB, nice: 5}\nwhen: {hours: 22:00-06:00, "
+      "data: {source: idx}\nlimits: {threads: 1, memory: 200MB, nice: 5, uplink: 4Mbit/s}\nwhen: {hours: "
+      "22:00-06:00, "
       "ac_power: "
       "true}\nstatus_file: /run/status.json\nheartbeat: 1s\n");
   EXPECT_EQ(options.connect, "tcp://127.0.0.1:8470");
@@ -48,6 +49,7 @@ TEST_F(DeviceFileTest, SaysWhoseClientItIs) {
   EXPECT_EQ(options.limits.threads, 1U);
   EXPECT_EQ(options.limits.memory.bytes, 200'000'000U);
   EXPECT_EQ(options.limits.nice, 5U);
+  EXPECT_EQ(bytes_per_second(options.limits.uplink, ""), 500'000U);
   EXPECT_EQ(options.when.hours, "22:00-06:00");
   EXPECT_TRUE(options.when.mains);
   EXPECT_FALSE(options.once);

@@ -52,6 +52,14 @@ TEST(GuestRules, HoursMayGoOverMidnight) {
   EXPECT_THAT(day.why_not(false), Optional(HasSubstr("it is not 9:00-17:00")));
 }
 
+TEST(Rates, AreWholeBytesPerSecond) {
+  EXPECT_EQ(bytes_per_second({}, "limits.uplink"), 0U);
+  EXPECT_EQ(bytes_per_second(parse_quantity("4Mbit/s").value(), "limits.uplink"), 500'000U);
+  EXPECT_EQ(bytes_per_second({.value = 20'000.0}, "limits.uplink"), 20'000U);
+  EXPECT_THROW((void)bytes_per_second({.value = 19'999.0}, "limits.uplink"), UserError);
+  EXPECT_THROW((void)bytes_per_second(parse_quantity("3s").value(), "limits.uplink"), UserError);
+}
+
 TEST(GuestRules, WhatIsNoPartOfTheDayIsRefused) {
   for (const char* hours : {"22", "22:00", "22:00-", "25:00-06:00", "22:60-06:00", "a:00-06:00",
                             "-1:00-06:00", "06:00-06:00", "22:00-06:00x"})

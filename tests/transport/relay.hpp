@@ -35,6 +35,11 @@ class CountingRelay {
     }
     connections_.clear();
   }
+  /// From now on nothing passes over the connections that there are, and nobody is told. New ones are as
+  /// ever.
+  void silence() {
+    for (const auto& connection : connections_) connection->silent = true;
+  }
   /// From now on what passes is written down, both directions in one.
   void keep_bytes() { keep_ = true; }
   const std::string& kept() const { return kept_; }
@@ -46,6 +51,7 @@ class CountingRelay {
   struct Connection {
     std::array<Socket, 2> ends;  // client, server
     std::array<std::vector<char>, 2> buffers{std::vector<char>(1U << 16U), std::vector<char>(1U << 16U)};
+    bool silent = false;
   };
 
   void accept() {
@@ -72,6 +78,7 @@ class CountingRelay {
         boost::asio::buffer(buffer),
         [this, connection, from](const boost::system::error_code& error, std::size_t size) {
           if (error) return finish(*connection);
+          if (connection->silent) return forward(connection, from);
           bytes_[from] += size;
           if (keep_) kept_.append(connection->buffers[from].data(), size);
           boost::asio::async_write(

@@ -130,6 +130,35 @@ TEST_P(ZmqChannelTest, APeerThatBeginsToTalkNonsenseIsDropped) {
   expect_still_serving(*server);
 }
 
+// 3 MB at 20 MB/s in chunks of 256 KiB: when the last chunk leaves, all others are paid for.
+TEST_P(ZmqChannelTest, ASenderKeepsToItsRate) {
+  auto server = world.server();
+  ChannelOptions options;
+  options.chunk_bytes = 256U << 10U;
+  options.send_rate = 20'000'000;
+  auto client = world.client(server->channel->endpoint(), options);
+  ASSERT_TRUE(world.wait([&] { return client->seen.joined() == 1; }));
+  const Tick begin = world.executor.now();
+  for (std::uint16_t i = 0; i < 3; ++i) client->channel->send(kServerPeer, make_message(i, 3, {1'000'000}));
+  ASSERT_TRUE(world.wait([&] { return server->seen.messages.size() == 3; }));
+  EXPECT_GE(world.executor.now() - begin, (3'000'000 - (256 << 10)) / 20 * kMicrosecond);
+  EXPECT_TRUE(same(server->seen.messages[2].second, make_message(2, 3, {1'000'000})));
+}
+
+// 12 MB at 20 MB/s. Credits are for 2 MiB ahead, and the last waits until what came before is paid for.
+TEST_P(ZmqChannelTest, AReceiverGivesCreditsAtItsRate) {
+  auto server = world.server();
+  ChannelOptions options;
+  options.receive_rate = 20'000'000;
+  auto client = world.client(server->channel->endpoint(), options);
+  ASSERT_TRUE(world.wait([&] { return server->seen.joined() == 1; }));
+  const Tick begin = world.executor.now();
+  for (std::uint16_t i = 0; i < 3; ++i) server->channel->send(1, make_message(i, 3, {4'000'000}));
+  ASSERT_TRUE(world.wait([&] { return client->seen.messages.size() == 3; }));
+  EXPECT_GE(world.executor.now() - begin, (12'000'000 - (2 << 20)) / 20 * kMicrosecond);
+  EXPECT_TRUE(same(client->seen.messages[2].second, make_message(2, 3, {4'000'000})));
+}
+
 TEST_P(ZmqChannelTest, StrangersAreToldToSayHello) {
   auto server = world.server();
   RawPeer stranger(zmq::socket_type::dealer);
@@ -375,6 +404,23 @@ TEST_F(TcpTest, CountsReconcileWithTheSocket) {
   EXPECT_EQ(at_client.received.wire_bytes(), expected);
   EXPECT_EQ(at_client.sent.handshake_bytes, kZmtpHandshakeBytes);
   EXPECT_EQ(at_client.sent.refused_bytes + at_client.received.refused_bytes, 0U);
+}
+
+// As when a router forgets a connection: hello on the old one would never arrive.
+TEST_F(TcpTest, AConnectionThatFellSilentIsLeftForANewOne) {
+  ChannelOptions options;
+  options.heartbeat_interval = 10 * kMillisecond;
+  options.heartbeat_timeout = kSecond / 2;
+  auto server = world.server(options);
+  CountingRelay relay(port_of(*server->channel));
+  auto client = world.client(relay.endpoint(), options);
+  ASSERT_TRUE(wait_with(relay, [&] { return client->seen.joined() == 1; }));
+  relay.silence();
+  ASSERT_TRUE(wait_with(relay, [&] { return client->seen.joined() == 2 && server->seen.joined() == 2; }));
+  server->seen.messages.clear();
+  client->channel->send(kServerPeer, make_message(9, 0, {kMiB}));
+  ASSERT_TRUE(wait_with(relay, [&] { return !server->seen.messages.empty(); }));
+  EXPECT_TRUE(same(server->seen.messages[0].second, make_message(9, 0, {kMiB})));
 }
 
 TEST_F(TcpTest, ACutConnectionIsNoticedAtOnceAndJoinedAgain) {

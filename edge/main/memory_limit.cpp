@@ -1,0 +1,68 @@
+// The program's operator new and delete: malloc with a count. Not RLIMIT_DATA, which counts what is mapped
+// and never touched (hundreds of megabytes with OpenBLAS) and strikes whoever asks next, often a library that
+// then aborts; nor a control group, which takes rights that a client on somebody's device does not have.
+#include "edge/main/memory_limit.hpp"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <limits>
+#include <new>
+
+namespace {
+
+constinit std::atomic<std::uint64_t> held{0};
+constinit std::atomic<std::uint64_t> most{std::numeric_limits<std::uint64_t>::max()};
+
+class OverLimit : public std::bad_alloc {
+ public:
+  const char* what() const noexcept override {
+    return "more memory is needed than limits.memory allows; raise it, or take a smaller model, batch or "
+           "data set";
+  }
+};
+
+[[maybe_unused]] void* allocate(std::size_t size, std::size_t alignment) {
+  if (size >= fedloom::kLimitedBlock) {
+    const std::uint64_t limit = most.load(std::memory_order_relaxed);
+    if (size > limit || held.load(std::memory_order_relaxed) > limit - size) throw OverLimit();
+  }
+  size = std::max<std::size_t>(size, 1);
+  void* memory = alignment <= alignof(std::max_align_t)
+                     ? std::malloc(size)
+                     : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  held.fetch_add(malloc_usable_size(memory), std::memory_order_relaxed);
+  return memory;
+}
+
+[[maybe_unused]] void release(void* memory) {
+  if (memory == nullptr) return;
+  held.fetch_sub(malloc_usable_size(memory), std::memory_order_relaxed);
+  std::free(memory);
+}
+
+}  // namespace
+
+// Every other form ends in these.
+#ifndef FEDLOOM_SANITIZED
+void* operator new(std::size_t size) { return allocate(size, alignof(std::max_align_t)); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t) noexcept { release(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
+#endif
+
+namespace fedloom {
+
+void limit_memory(std::uint64_t bytes) {
+  most.store(bytes == 0 ? std::numeric_limits<std::uint64_t>::max() : bytes);
+}
+
+}  // namespace fedloom

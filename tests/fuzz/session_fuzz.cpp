@@ -1,0 +1,191 @@
+// libFuzzer: what any number of connections may do to a server, in any order: come and go, say hello twice or
+// never, send frames of other streams, replay them, take back credits, while the server sends, drops peers
+// and has a socket that is full. The input is a script of such acts. At the end an honest client must be let
+// in and heard, and every byte that came in must be counted as one of the four things it can be.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/transport/scripted_link.hpp"
+#include "transport/zmq_channel.hpp"
+
+namespace {
+
+using namespace fedloom;  // NOLINT
+using fedloom::testing::ScriptedLink;
+
+constexpr std::size_t kRoutes = 4;
+
+class Input {
+ public:
+  explicit Input(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  bool ended() const { return bytes_.empty(); }
+  template <class T>
+  T number() {
+    T value{};
+    const std::size_t size = std::min(sizeof value, bytes_.size());
+    if (size > 0) std::memcpy(&value, bytes_.data(), size);
+    bytes_ = bytes_.subspan(size);
+    return value;
+  }
+  std::vector<std::byte> run(std::size_t size) {
+    const auto taken = bytes_.first(std::min(size, bytes_.size()));
+    bytes_ = bytes_.subspan(taken.size());
+    return {taken.begin(), taken.end()};
+  }
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
+class Session {
+ public:
+  Session() {
+    ChannelOptions options;
+    options.receive_budget_bytes = 1U << 20U;
+    options.max_message_bytes = 4U << 20U;
+    options.max_blobs = 16;
+    options.max_peers = 3;
+    options.heartbeat_interval = 3600 * kSecond;
+    options.heartbeat_timeout = 2 * options.heartbeat_interval;
+    options.instance = 1;
+    channel_ = make_server_over(std::make_unique<ScriptedLink>(script_), executor_, options);
+    channel_->set_handlers({.on_message = [this](PeerId, Message&& message) { heard(std::move(message)); },
+                            .on_peer = [this](PeerId, PeerChange change,
+                                              Reason) { joined_ += change == PeerChange::joined ? 1 : -1; },
+                            .on_refused = [](PeerId, Reason, const std::string&) {}});
+  }
+
+  void act(Input& input) {
+    const std::string route = "route " + std::to_string(input.number<std::uint8_t>() % kRoutes);
+    switch (input.number<std::uint8_t>() % 10) {
+      case 0: connect(route); break;
+      case 1: disconnect(route); break;
+      case 2:
+        say(route, {input.run(input.number<std::uint8_t>()), input.run(input.number<std::uint8_t>())});
+        break;
+      case 3: hello(route, input.number<std::uint8_t>() % 4); break;
+      case 4:
+      case 5:
+      case 6: say_well_formed(route, input); break;
+      case 7: replay(input.number<std::uint8_t>()); break;
+      case 8: send(input); break;
+      default: script_.full = !script_.full; break;
+    }
+    if (input.number<std::uint8_t>() % 2 == 0) turn();
+  }
+
+  void end() {
+    script_.full = false;
+    for (std::size_t i = 0; i < kRoutes; ++i) disconnect("route " + std::to_string(i));
+    turn();
+    if (joined_ != 0 || !channel_->peers().empty()) std::abort();
+    honest_ = true;
+    connect("honest");
+    hello("honest", 100);
+    turn();
+    if (joined_ != 1) std::abort();
+    std::vector<std::byte> body;
+    append(body, MessageShape{7, 0, {}});
+    say("honest", {parts_of(make_frame({.kind = FrameKind::message}, body))});
+    turn();
+    if (!honest_heard_) std::abort();
+    const ChannelStats stats = channel_->stats();
+    const Traffic& in = stats.received;
+    if (in.payload_bytes + in.header_bytes + in.control_bytes + in.refused_bytes != script_.received_bytes)
+      std::abort();
+    if (stats.receive_bytes != 0) std::abort();
+  }
+
+ private:
+  static std::vector<std::byte> parts_of(const OutFrame& frame) { return frame.first; }
+
+  void heard(Message&& message) { honest_heard_ = honest_heard_ || (honest_ && message.type == 7); }
+
+  void connect(const std::string& route) {
+    if (script_.connected.contains(route)) return;
+    script_.connected[route] = ++descriptor_;
+    script_.event({Link::Event::Kind::up, descriptor_, "script", ""});
+  }
+  void disconnect(const std::string& route) {
+    const auto found = script_.connected.find(route);
+    if (found == script_.connected.end()) return;
+    script_.event({Link::Event::Kind::down, found->second, "script", ""});
+    script_.connected.erase(found);
+  }
+  void say(const std::string& route, std::vector<std::vector<std::byte>> parts) {
+    if (!script_.connected.contains(route)) return;
+    said_.emplace_back(route, parts);
+    script_.packet(route, std::move(parts));
+  }
+  void hello(const std::string& route, std::uint64_t instance) {
+    say(route, {parts_of(make_frame({.kind = FrameKind::hello},
+                                    encode(Greeting{instance, 1U << 20U, 1U << 16U, 16})))});
+  }
+  void say_well_formed(const std::string& route, Input& input) {
+    Frame frame;
+    frame.kind = static_cast<FrameKind>(1 + input.number<std::uint8_t>() % 10);
+    frame.flags = input.number<std::uint8_t>();
+    frame.stream = input.number<std::uint8_t>();
+    frame.offset = input.number<std::uint16_t>();
+    std::vector<std::byte> body;
+    if (frame.kind == FrameKind::announce || frame.kind == FrameKind::message) {
+      MessageShape shape{1, input.number<std::uint8_t>(), {}};
+      shape.blobs.resize(input.number<std::uint8_t>() % 4);
+      for (std::uint64_t& blob : shape.blobs) blob = input.number<std::uint16_t>();
+      append(body, shape);
+    } else if (frame.kind == FrameKind::goodbye || frame.kind == FrameKind::reject) {
+      body = encode(Notice{Reason::limit, "enough"});
+    } else if (frame.kind == FrameKind::heartbeat) {
+      body = encode_instance(input.number<std::uint8_t>());
+    }
+    const auto more = input.run(input.number<std::uint16_t>() % 2048);
+    body.insert(body.end(), more.begin(), more.end());
+    say(route, {parts_of(make_frame(frame, body))});
+  }
+  void replay(std::size_t which) {
+    if (said_.empty()) return;
+    const auto again = said_[which % said_.size()];
+    say(again.first, again.second);
+  }
+  void send(Input& input) {
+    const std::vector<PeerId> peers = channel_->peers();
+    const std::uint8_t what = input.number<std::uint8_t>();
+    if (peers.empty()) return;
+    const PeerId peer = peers[what % peers.size()];
+    if (what > 200) return channel_->disconnect(peer, Reason::limit);
+    Message message{1, std::string(input.number<std::uint8_t>(), 'h'), {}};
+    message.blobs.push_back(Blob::allocate(input.number<std::uint16_t>() * std::size_t{8}));
+    channel_->send(peer, std::move(message));
+  }
+  void turn() {
+    for (int i = 0; i < 8 || (!script_.packets.empty() && i < 1000); ++i) {
+      bool done = false;
+      executor_.post([&done] { done = true; });
+      executor_.run_until([&done] { return done; }, kSecond);
+    }
+  }
+
+  ScriptedLink::Script script_;
+  AsioExecutor executor_;
+  std::unique_ptr<Channel> channel_;
+  std::vector<std::pair<std::string, std::vector<std::vector<std::byte>>>> said_;
+  int descriptor_ = 100;
+  int joined_ = 0;
+  bool honest_ = false;
+  bool honest_heard_ = false;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Input input(std::as_bytes(std::span(data, size)));
+  Session session;
+  for (int acts = 0; acts < 300 && !input.ended(); ++acts) session.act(input);
+  session.end();
+  return 0;
+}

@@ -1,0 +1,95 @@
+// Twenty clients behind a network that delays, cuts and falls silent, while clients and the server are killed
+// and started again: the run ends with the model of an undisturbed one, and every task is counted once.
+// FEDLOOM_CHAOS makes it 200 rounds (`make chaos`).
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/integration/federation.hpp"
+#include "tests/integration/unreliable_network.hpp"
+
+namespace fedloom::testing {
+namespace {
+
+constexpr std::size_t kClients = 20;
+
+std::size_t rounds() { return std::getenv("FEDLOOM_CHAOS") == nullptr ? 12 : 200; }
+
+class UnreliableNetworkTest : public ::testing::Test {
+ protected:
+  TempFolder folder_;
+  // A round in which everybody takes part, lasting as long as it takes: no deadline, and nobody is given up.
+  DeployedFederation federation_{folder_, kClients,
+                                 set({"rounds=" + std::to_string(rounds()), "strategy=scaffold",
+                                      "evaluate.every=100", "checkpoint.every=1", "deploy.heartbeat=100ms",
+                                      "deploy.heartbeat_timeout=1s", "deploy.lost_after=1h"})};
+
+  void kill_client(std::size_t index, const std::string& network) {
+    federation_.client(index).signal(SIGKILL);
+    EXPECT_EQ(federation_.client(index).wait().signal, SIGKILL);
+    federation_.start_client(index, network);
+  }
+  void kill_server() {
+    federation_.server().signal(SIGKILL);
+    ASSERT_EQ(federation_.server().wait().signal, SIGKILL) << "the kill came too late to mean anything";
+    federation_.start_server(federation_.endpoint(), {"--resume"});
+  }
+  /// By round, the clients whose update was accepted, as often as it was.
+  std::map<std::uint64_t, std::multiset<std::uint64_t>> accepted() const {
+    std::map<std::uint64_t, std::multiset<std::uint64_t>> clients;
+    std::istringstream lines(contents(federation_.out() + "/events.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const auto event = nlohmann::json::parse(line);
+      if (event.at("event") == "task_ended" && event.at("verdict") == "accepted")
+        clients[event.at("window")].insert(event.at("client").get<std::uint64_t>());
+    }
+    return clients;
+  }
+};
+
+TEST_F(UnreliableNetworkTest, TwentyClientsEndWithTheUndisturbedModel) {
+  federation_.start_server("tcp://127.0.0.1:0");
+  const UnreliableNetwork network(federation_.endpoint(), Faults{});
+  federation_.start_clients(network.endpoint());
+  Random random(1, Stream::sampling, 1);
+  // A kill every sixth of the run; every third one is the server's.
+  for (std::size_t kill = 1; kill < 6; ++kill) {
+    ASSERT_TRUE(federation_.wait_for_rounds(kill * rounds() / 6)) << federation_.server().err();
+    ASSERT_TRUE(federation_.server().running()) << federation_.server().err();
+    if (kill % 3 == 0) {
+      kill_server();
+    } else {
+      for (std::uint64_t dead = 1 + random.below(3); dead > 0; --dead)
+        kill_client(random.below(kClients), network.endpoint());
+    }
+  }
+  const Ended ended = federation_.server().wait();
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  // Whoever was cut off when the server said goodbye waits for the next one, until it is told to stop.
+  for (std::size_t client = 0; client < kClients; ++client) {
+    federation_.client(client).signal(SIGTERM);
+    const Ended left = federation_.client(client).wait();
+    EXPECT_TRUE(left.code == 0 || left.code == 130) << left.code << ": " << left.err;
+  }
+  const RunSummary deployed = read_summary(federation_.out() + "/summary.json");
+  const RunSummary simulated = federation_.simulated();
+  EXPECT_EQ(deployed.model_hash, simulated.model_hash);
+  EXPECT_EQ(deployed.clients_accepted, kClients * rounds());
+  EXPECT_EQ(deployed.clients_dropped, 0U);
+  EXPECT_EQ(deployed.bytes_up, simulated.bytes_up);
+  EXPECT_EQ(deployed.bytes_down, simulated.bytes_down);
+  std::multiset<std::uint64_t> everybody;
+  for (std::uint64_t client = 0; client < kClients; ++client) everybody.insert(client);
+  const auto counted = accepted();
+  ASSERT_EQ(counted.size(), rounds());
+  for (const auto& [round, clients] : counted) EXPECT_EQ(clients, everybody) << "round " << round;
+  // Or else the network was a good one.
+  EXPECT_GT(network.cuts(), 0U);
+  EXPECT_GT(network.silences(), 0U);
+}
+
+}  // namespace
+}  // namespace fedloom::testing

@@ -1,0 +1,102 @@
+// A link without a network: whoever holds the script says which connections come and go and what they send,
+// and sees what they are sent.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "transport/link.hpp"
+
+namespace fedloom::testing {
+
+class ScriptedLink final : public Link {
+ public:
+  /// Outlives the channel that owns the link.
+  struct Script {
+    Script() = default;
+    ~Script() {
+      ::close(packets_come);
+      ::close(events_come);
+    }
+    Script(const Script&) = delete;
+    Script& operator=(const Script&) = delete;
+
+    void packet(const std::string& route, std::vector<std::vector<std::byte>> parts) {
+      packets.emplace_back(route, std::move(parts));
+      wake(packets_come);
+    }
+    void event(Event event) {
+      events.push_back(std::move(event));
+      wake(events_come);
+    }
+    static void wake(int descriptor) { (void)!::write(descriptor, &kOne, sizeof kOne); }
+    static constexpr std::uint64_t kOne = 1;
+
+    int packets_come = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int events_come = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    std::map<std::string, int> connected;  // route -> descriptor
+    std::deque<std::pair<std::string, std::vector<std::vector<std::byte>>>> packets;
+    std::deque<Event> events;
+    std::map<std::string, std::vector<std::vector<std::byte>>> sent;  // frames by route, their parts joined
+    std::uint64_t received_bytes = 0;                                 // handed to the channel
+    bool full = false;                                                // the socket takes nothing
+  };
+
+  explicit ScriptedLink(Script& script) : script_(script) {}
+
+  bool receive(Packet& packet) override {
+    packet = {};
+    if (script_.packets.empty()) return false;
+    std::tie(packet.route, parts_) = std::move(script_.packets.front());
+    script_.packets.pop_front();
+    const auto connection = script_.connected.find(packet.route);
+    if (connection != script_.connected.end()) packet.descriptor = connection->second;
+    packet.parts = parts_.size();
+    for (const auto& part : parts_) packet.bytes += part.size();
+    if (!parts_.empty()) packet.first = parts_[0];
+    if (parts_.size() > 1) packet.second = parts_[1];
+    script_.received_bytes += packet.bytes;
+    return true;
+  }
+  Sent send(const std::string& route, const OutFrame& frame) override {
+    if (!script_.connected.contains(route)) return Sent::gone;
+    if (script_.full) return Sent::full;
+    std::vector<std::byte> bytes = frame.first;
+    bytes.insert(bytes.end(), frame.second.bytes().begin(), frame.second.bytes().end());
+    script_.sent[route].push_back(std::move(bytes));
+    return Sent::yes;
+  }
+  bool next_event(Event& event) override {
+    if (script_.events.empty()) return false;
+    event = std::move(script_.events.front());
+    script_.events.pop_front();
+    return true;
+  }
+  void reconnect() override {}
+  bool is_readable() override { return !script_.packets.empty(); }
+  int descriptor() const override { return script_.packets_come; }
+  int event_descriptor() const override { return script_.events_come; }
+  int door_descriptor() const override { return -1; }
+  void answer_door() override {}
+  bool next_refusal(std::string&) override { return false; }
+  const std::string& endpoint() const override { return endpoint_; }
+  std::uint64_t framing_sent() const override { return 0; }
+  std::uint64_t framing_received() const override { return 0; }
+  std::uint64_t handshakes() const override { return 0; }
+  std::uint64_t handshake_sent() const override { return 0; }
+  std::uint64_t handshake_received() const override { return 0; }
+
+ private:
+  Script& script_;
+  std::string endpoint_ = "script";
+  std::vector<std::vector<std::byte>> parts_;
+};
+
+}  // namespace fedloom::testing

@@ -1,0 +1,76 @@
+// The socket of one channel as the channel sees it: frames in, frames out, connections up and down. One
+// implementation speaks to libzmq (zmq_link.hpp); tests and the fuzzer have one that says what they like.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "transport/outbound.hpp"
+
+namespace fedloom {
+
+/// Belongs to one thread. Its descriptors are edge-triggered: after every wake-up and after every call that
+/// sends or receives, is_readable() must be asked again until it says no.
+class Link {
+ public:
+  virtual ~Link() = default;
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  /// One message of ZeroMQ, valid until the next receive(). A frame of ours has one or two parts.
+  struct Packet {
+    std::string route;    // which connection; empty at a client
+    int descriptor = -1;  // of that connection, when known
+    std::size_t parts = 0;
+    std::span<const std::byte> first;
+    std::span<const std::byte> second;
+    std::uint64_t bytes = 0;  // of all parts
+    std::string key;          // with which the connection was let in; "" where there are no keys
+  };
+  /// False when nothing waits.
+  virtual bool receive(Packet& packet) = 0;
+
+  enum class Sent { yes, full, gone };
+  /// Hands a frame to the socket; large second parts are not copied but kept alive. full: later again.
+  /// gone: there is no such connection.
+  virtual Sent send(const std::string& route, const OutFrame& frame) = 0;
+
+  struct Event {
+    enum class Kind { up, down, bad_handshake, bad_key } kind = Kind::up;
+    int descriptor = -1;
+    std::string endpoint;
+    std::string text;  // what was wrong
+  };
+  static constexpr const char* kUnknownKey = "does not know our key";
+  /// The next change of a connection; false when there is none.
+  virtual bool next_event(Event& event) = 0;
+
+  /// Of a client: begins anew, whatever became of the connection.
+  virtual void reconnect() = 0;
+
+  /// Lets the socket do its housekeeping and says whether a packet waits.
+  virtual bool is_readable() = 0;
+  virtual int descriptor() const = 0;
+  virtual int event_descriptor() const = 0;
+  /// Where a server with keys is asked who may come in, -1 for others; answer_door() when it is readable.
+  virtual int door_descriptor() const = 0;
+  virtual void answer_door() = 0;
+  virtual bool next_refusal(std::string& text) = 0;
+  /// With the port that the system chose.
+  virtual const std::string& endpoint() const = 0;
+
+  /// ZeroMQ's own bytes so far: part headers by direction, and greetings (the same both ways).
+  virtual std::uint64_t framing_sent() const = 0;
+  virtual std::uint64_t framing_received() const = 0;
+  virtual std::uint64_t handshakes() const = 0;
+  /// Bytes of one greeting, ours and theirs.
+  virtual std::uint64_t handshake_sent() const = 0;
+  virtual std::uint64_t handshake_received() const = 0;
+
+ protected:
+  Link() = default;
+};
+
+}  // namespace fedloom

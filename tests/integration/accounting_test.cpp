@@ -1,57 +1,16 @@
 // Bytes that the program reports against bytes that a relay between its processes saw, and against each
 // other.
-#include <atomic>
 #include <sstream>
-#include <thread>
 
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/federation.hpp"
-#include "tests/transport/relay.hpp"
+#include "tests/integration/relay_thread.hpp"
 #include "transport/codec.hpp"
 #include "transport/zmq_link.hpp"
 
 namespace fedloom::testing {
 namespace {
-
-/// The relay on a thread of its own.
-class Relay {
- public:
-  explicit Relay(const std::string& endpoint)
-      : relay_(static_cast<std::uint16_t>(std::stoi(endpoint.substr(endpoint.rfind(':') + 1)))),
-        endpoint_(relay_.endpoint()),
-        thread_([this](const std::stop_token& stop) { turn(stop); }) {}
-
-  const std::string& endpoint() const { return endpoint_; }
-  /// Breaks every connection once.
-  void cut() { cut_ = true; }
-  struct Seen {
-    std::uint64_t to_server = 0;
-    std::uint64_t to_client = 0;
-  };
-  /// Ends the relay.
-  Seen finish() {
-    thread_.request_stop();
-    thread_.join();
-    return {relay_.to_server(), relay_.to_client()};
-  }
-
- private:
-  void turn(const std::stop_token& stop) {
-    while (!stop.stop_requested()) {
-      relay_.poll();
-      if (cut_.exchange(false)) relay_.cut();
-      const timespec pause{0, 100'000};
-      nanosleep(&pause, nullptr);
-    }
-    relay_.poll();
-  }
-
-  CountingRelay relay_;
-  std::string endpoint_;
-  std::atomic<bool> cut_ = false;
-  std::jthread thread_;
-};
 
 class Accounting : public ::testing::TestWithParam<std::string> {
  protected:

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/random.hpp"
-#include "tests/support/program.hpp"
+#include "tests/integration/federation.hpp"
 
 namespace fedloom::testing {
 namespace {
@@ -103,6 +103,31 @@ INSTANTIATE_TEST_SUITE_P(Strategies, ContinualBits,
                                          [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); });
                            return name;
                          });
+
+// Stages over real sockets: clients' sketches at a stage's end, and a client that is killed in the second
+// stage.
+TEST_F(ContinualRuns, DeployedEqualTheSimulation) {
+  DeployedFederation federation(
+      folder_, 3,
+      set({"data={source: {name: idx, train_images: " + (folder_ / "train-x") +
+               ", train_labels: " + (folder_ / "train-y") + ", test_images: " + (folder_ / "test-x") +
+               ", test_labels: " + (folder_ / "test-y") + "}, clients: 3}",
+           "continual={stages: {name: permuted, count: 3}, rounds_per_stage: 8}",
+           "model={name: mlp, hidden: [12]}", "strategy={name: fot, eps: 0.9}", "train.batch_size=8",
+           "checkpoint.every=1", "deploy.lost_after=1h"}));
+  federation.start_server("tcp://127.0.0.1:0");
+  federation.start_clients();
+  ASSERT_TRUE(federation.wait_for_rounds(9)) << federation.server().err();
+  federation.client(1).signal(SIGKILL);
+  (void)federation.client(1).wait();
+  ASSERT_TRUE(federation.server().running()) << "the kill came too late to mean anything";
+  federation.start_client(1);
+  const RunSummary deployed = federation.expect_good_end();
+  const RunSummary simulated = federation.simulated();
+  EXPECT_EQ(deployed.model_hash, simulated.model_hash);
+  EXPECT_EQ(deployed.bytes_up, simulated.bytes_up);
+  EXPECT_EQ(deployed.clients_accepted, simulated.clients_accepted);
+}
 
 // Killed at moments of the fourth window, which trains for milliseconds and then collects large sketches, and
 // in the middle of the second stage.

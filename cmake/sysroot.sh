@@ -19,7 +19,8 @@ touch "$root/apt/status"
 apt=(apt-get -qq -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o Dir::State="$root/apt"
   -o Dir::State::status="$root/apt/status" -o Dir::Cache="$root/apt" -o APT::Sandbox::User=root
   -o Debug::NoLocking=1)
-"${apt[@]}" update
+# One list that its mirror has half changed is no reason to do without the others; what is then missing is said below.
+"${apt[@]}" update || echo "sysroot.sh: going on with the package lists that could be read" >&2
 "${apt[@]}" install --no-install-recommends --download-only --yes "${packages[@]}"
 for folder in lib bin sbin; do ln -s "usr/$folder" "$root/$folder"; done
 for deb in "$root"/apt/archives/*.deb; do

@@ -43,7 +43,7 @@ class Outbound {
   /// Drops the message; `dropped` says whether there was one.
   Reason on_reject(std::uint32_t stream, bool& dropped, std::string& text);
 
-  bool has_control() const { return !control_.empty(); }
+  std::size_t control_frames() const { return control_.size(); }
   std::uint64_t messages() const { return entries_.size(); }
   std::uint64_t bytes() const { return bytes_; }
 

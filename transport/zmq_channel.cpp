@@ -8,7 +8,9 @@ namespace fedloom {
 
 namespace {
 
-constexpr int kBatch = 64;                    // packets before timers and others get their turn
+constexpr int kBatch = 64;  // packets before timers and others get their turn
+// Credits for the data of seconds; more is asked for by somebody who means harm.
+constexpr std::size_t kMostControl = 4096;
 constexpr Tick kBackstop = 5 * kMillisecond;  // a ROUTER does not say which peer has room again
 
 }  // namespace
@@ -193,6 +195,13 @@ void ZmqChannel::handle(const Link::Packet& packet) {
   if (packet.parts > 2)
     parsed = {Reason::malformed, fmt::format("a frame in {} parts; it has one or two", packet.parts), {}};
   Peer* peer = find_route(packet.route);
+  if (peer != nullptr && peer->out->control_frames() > kMostControl) {
+    refused(
+        peer->id, Reason::limit,
+        fmt::format("{} answers wait for a peer that asks on and takes none", peer->out->control_frames()));
+    remove(*peer, Reason::limit, Farewell::goodbye, true);
+    peer = nullptr;
+  }
   if (peer == nullptr) {
     on_stranger(packet, parsed);
   } else {

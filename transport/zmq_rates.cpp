@@ -7,7 +7,7 @@ namespace fedloom {
 /// True when the peer's messages must wait. They are looked at again as soon as the uplink is free.
 bool ZmqChannel::throttles(Peer& peer) {
   const Tick wait = uplink_.wait(executor_.now());
-  if (wait == 0 || peer.out->has_control()) return false;
+  if (wait == 0 || peer.out->control_frames() > 0) return false;
   throttled_.insert(peer.id);
   if (uplink_timer_ != 0) return true;
   uplink_timer_ = executor_.after(wait, [this] {

@@ -3,6 +3,7 @@
 
 Prints one JSON line: median and spread of the round time, peak memory of the server and of a client.
     benchmarks/deployed_round.py --fedloom build/release/fedloom --clients 10 --megabytes 0.8 --transport tcp
+With --device PROGRAM they are clients by that program (fedloom-client), and a thousand of them fit into memory.
 With --experiment FILE the clients train as the file says; otherwise a round is empty: the model goes out,
 an update of the same size comes back, nothing is trained.
 """
@@ -47,6 +48,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--transport", choices=["tcp", "ipc"], default="tcp")
     parser.add_argument("--experiment")
+    parser.add_argument("--device")
     parser.add_argument("--set", action="append", default=[])
     arguments = parser.parse_args()
     fedloom = str(pathlib.Path(arguments.fedloom).resolve())
@@ -75,9 +77,14 @@ def main():
             if endpoint is None:
                 sys.exit("the server did not start")
             for index in range(arguments.clients):
-                clients.append(subprocess.Popen(
-                    [fedloom, "client", experiment, "--connect", endpoint, "--client", str(index),
-                     "--state", f"{folder}/state-{index}", "--quiet", *extra]))
+                words = [fedloom, "client", experiment, "--connect", endpoint, "--client", str(index),
+                         "--state", f"{folder}/state-{index}", "--quiet", *extra]
+                if arguments.device:
+                    file = pathlib.Path(f"{folder}/device-{index}.yaml")
+                    file.write_text(f"connect: {endpoint}\nclient: {index}\nexperiment: {experiment}\n"
+                                    f"state: state-{index}\nlimits: {{nice: 0}}\n")
+                    words = [arguments.device, str(file), "--quiet"]
+                clients.append(subprocess.Popen(words))
             client_peak = 0
             for line in server.stderr:
                 client_peak = max(client_peak, peak_memory(clients[0].pid))
@@ -97,6 +104,7 @@ def main():
         print(json.dumps({
             "clients": arguments.clients, "transport": arguments.transport, "rounds": len(walls),
             "median_round_seconds": round(statistics.median(rounds), 6),
+            "p99_round_seconds": round(sorted(rounds)[min(len(rounds) - 1, round(0.99 * len(rounds)))], 6),
             "fastest_round_seconds": round(min(rounds), 6), "slowest_round_seconds": round(max(rounds), 6),
             "server_peak_megabytes": round(summary["peak_rss_bytes"]["server"] / 1e6, 1),
             "client_peak_megabytes": round(client_peak / 1e6, 1),

@@ -135,7 +135,7 @@ std::vector<double> Random::dirichlet(std::span<const double> concentrations) {
   if (total <= 0.0 || !std::isfinite(total)) {
     // Every gamma underflowed (tiny concentrations): the limit puts all mass on one coordinate.
     std::fill(shares.begin(), shares.end(), 0.0);
-    shares[below(shares.size())] = 1.0;
+    shares[static_cast<std::size_t>(below(shares.size()))] = 1.0;
     return shares;
   }
   for (double& share : shares) share /= total;
@@ -150,7 +150,7 @@ std::vector<double> Random::dirichlet(std::size_t count, double concentration) {
 std::vector<std::uint64_t> Random::choose(std::uint64_t population, std::uint64_t count) {
   FEDLOOM_CHECK(count <= population, "cannot choose {} of {}", count, population);
   std::unordered_set<std::uint64_t> chosen;
-  chosen.reserve(count);
+  chosen.reserve(static_cast<std::size_t>(count));
   for (std::uint64_t j = population - count; j < population; ++j) {
     const std::uint64_t candidate = below(j + 1);
     if (!chosen.insert(candidate).second) chosen.insert(j);

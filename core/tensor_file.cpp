@@ -29,10 +29,10 @@ class Cursor {
     std::memcpy(&value, take_bytes(sizeof value).data(), sizeof value);
     return value;
   }
-  std::string_view take_bytes(std::size_t size) {
+  std::string_view take_bytes(std::uint64_t size) {
     if (size > bytes_.size()) throw user_error("{}: the file is cut short", source_);
-    const std::string_view taken = bytes_.substr(0, size);
-    bytes_.remove_prefix(size);
+    const std::string_view taken = bytes_.substr(0, static_cast<std::size_t>(size));
+    bytes_.remove_prefix(taken.size());
     return taken;
   }
   std::size_t left() const { return bytes_.size(); }
@@ -105,7 +105,7 @@ TensorMap tensors_from_bytes(std::string_view bytes, const std::string& source) 
       throw user_error("{}: tensor '{}' holds {} values, which is not its shape ({})", source, name, floats,
                        fmt::join(tensor.shape, ", "));
     const std::string_view raw = cursor.take_bytes(floats * sizeof(float));
-    tensor.data.resize(floats);
+    tensor.data.resize(static_cast<std::size_t>(floats));
     if (!raw.empty()) std::memcpy(tensor.data.data(), raw.data(), raw.size());
     tensors.emplace(name, std::move(tensor));
   }

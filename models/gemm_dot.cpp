@@ -132,7 +132,7 @@ bool dot_fits(const GemmCall& call) {
   return !call.a.transposed && call.b.transposed && call.k >= kWidestVector;
 }
 
-void dot(const GemmCall& call, InstructionSet set) {
+void dot(const GemmCall& call, [[maybe_unused]] InstructionSet set) {
 #if defined(__x86_64__)
   switch (set) {
     case InstructionSet::avx512: return run_avx512(call);

@@ -56,7 +56,7 @@ void run_baseline(const GemmCall& call) { run_either<4, 4>(call); }
 
 bool outer_fits(const GemmCall& call) { return !call.b.transposed; }
 
-void outer(const GemmCall& call, InstructionSet set) {
+void outer(const GemmCall& call, [[maybe_unused]] InstructionSet set) {
 #if defined(__x86_64__)
   switch (set) {
     case InstructionSet::avx512: return run_avx512(call);

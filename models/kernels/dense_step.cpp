@@ -61,7 +61,7 @@ void run_baseline(const DenseStep& step) { run<4, 4>(step); }
 
 }  // namespace
 
-void dense_step(const DenseStep& step, InstructionSet set) {
+void dense_step(const DenseStep& step, [[maybe_unused]] InstructionSet set) {
 #if defined(__x86_64__)
   switch (set) {
     case InstructionSet::avx512: return run_avx512(step);

@@ -51,6 +51,7 @@ ClientHost::ClientHost(Channel& channel, Executor& executor, Hello hello, WorldF
     say_(fmt::format("refused ({}): {}", to_string(reason), text));
     if (reason == Reason::version) ended_(text, true);
     if (reason == Reason::limit) outbox_.on_limit();
+    if (reason == Reason::failed && deployed()) give_up(text);  // a model for which there is no memory
   };
   channel_.set_handlers(std::move(handlers));
 }

@@ -20,7 +20,10 @@ apt=(apt-get -qq -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o D
   -o Dir::State::status="$root/apt/status" -o Dir::Cache="$root/apt" -o APT::Sandbox::User=root
   -o Debug::NoLocking=1)
 # One list that its mirror has half changed is no reason to do without the others; what is then missing is said below.
-"${apt[@]}" update || echo "sysroot.sh: going on with the package lists that could be read" >&2
+"${apt[@]}" update || {
+  ls "$root"/apt/lists/*Packages* >/dev/null 2>&1 || { echo "sysroot.sh: no package list could be read" >&2; exit 1; }
+  echo "sysroot.sh: going on with the package lists that could be read" >&2
+}
 "${apt[@]}" install --no-install-recommends --download-only --yes "${packages[@]}"
 for folder in lib bin sbin; do ln -s "usr/$folder" "$root/$folder"; done
 for deb in "$root"/apt/archives/*.deb; do

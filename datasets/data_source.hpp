@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.hpp"
 #include "core/registry.hpp"
 #include "datasets/examples.hpp"
 #include "datasets/kept_rows.hpp"
@@ -47,5 +48,14 @@ std::string default_data_dir();
 /// `path` as it stands, or below data_dir, each plain, .gz or .xz. Throws UserError when there is no such
 /// file; `key` is the setting it was written under.
 std::string locate(const std::string& path, const std::string& data_dir, const char* key);
+
+/// Throws UserError when a class is named twice in data.source.labels.
+template <class Label>
+void refuse_twice(const std::vector<Label>& labels) {
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    for (std::size_t k = 0; k < i; ++k)
+      if (labels[i] == labels[k])
+        throw user_error("data.source.labels: {} is there twice, as class {} and {}", labels[i], k, i);
+}
 
 }  // namespace fedloom

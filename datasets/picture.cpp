@@ -46,10 +46,14 @@ std::vector<Share> shares(std::size_t from, std::size_t to) {
 
 }  // namespace
 
-Picture decode_png(std::span<const std::uint8_t> png, std::size_t channels, const std::string& name) {
+Picture decode_png(std::span<const std::uint8_t> png, std::size_t channels, const std::string& name,
+                   const std::optional<PictureSize>& expected) {
   Png reader;
   if (png_image_begin_read_from_memory(&reader.image, png.data(), png.size()) == 0)
     throw user_error("{}: is not a readable PNG: {}", name, reader.image.message);
+  if (expected && (reader.image.width != expected->width || reader.image.height != expected->height))
+    throw user_error("{}: the picture is {} x {}, expected {} x {}", name, reader.image.width,
+                     reader.image.height, expected->width, expected->height);
   if (std::max(reader.image.width, reader.image.height) > kLongestSide)
     throw user_error("{}: the picture is {} x {}; at most {} on a side", name, reader.image.width,
                      reader.image.height, kLongestSide);

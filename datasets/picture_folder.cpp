@@ -26,14 +26,15 @@ std::string ending_of(const fs::path& file) {
 
 // Other pictures are not passed over in silence.
 bool is_other_picture(const std::string& ending) {
-  static constexpr std::array kOthers{".jpg", ".jpeg", ".gif", ".bmp", ".webp",
-                                      ".tif", ".tiff", ".ppm", ".pgm"};
+  static constexpr std::array kOthers{".jpg",  ".jpeg", ".gif", ".bmp",  ".webp", ".tif",
+                                      ".tiff", ".ppm",  ".pgm", ".heic", ".avif"};
   return std::find(kOthers.begin(), kOthers.end(), ending) != kOthers.end();
 }
 
 std::vector<std::string> pictures_in(const fs::path& folder) {
   std::vector<std::string> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
     if (name.front() == '.' || !entry.is_regular_file()) continue;
     const std::string ending = ending_of(entry.path());
@@ -42,6 +43,7 @@ std::vector<std::string> pictures_in(const fs::path& folder) {
                        entry.path().string());
     if (ending == ".png") files.push_back(entry.path().string());
   }
+  if (error) throw user_error("{}: cannot be read as a folder: {}", folder.string(), error.message());
   std::sort(files.begin(), files.end());
   return files;
 }
@@ -87,7 +89,9 @@ std::shared_ptr<const ImageExamples> load_picture_folder(const std::string& fold
   }
   if (files.empty()) throw user_error("{}: there are no PNG files in the folders of its classes", folder);
   KeptPixels kept{files.size(), keep, {}};
-  for (const std::uint32_t row : rows_of(keep, files.size())) {
+  const std::vector<std::uint32_t> rows = rows_of(keep, files.size());
+  kept.pixels.reserve(rows.size() * shape[0] * shape[1] * shape[2]);
+  for (const std::uint32_t row : rows) {
     if (row >= files.size())
       throw user_error("{}: has {} pictures, and number {} is asked for", folder, files.size(), row);
     const std::string bytes = read_file(files[row]);

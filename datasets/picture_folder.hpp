@@ -1,5 +1,5 @@
-// Pictures as people keep them: a folder for each class with PNG files in it. Settings and the split into training
-// and test are sources/images.cpp.
+// Pictures as people keep them: a folder for each class with PNG files in it. Settings and the split into
+// training and test are sources/images.cpp.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,6 @@
 // How a PNG is read is picture.hpp.
 #include "datasets/picture_sheet.hpp"
 
-#include "core/error.hpp"
 #include "datasets/picture.hpp"
 
 namespace fedloom {
@@ -10,10 +9,7 @@ namespace fedloom {
 std::vector<std::uint8_t> sheet_to_records(std::span<const std::uint8_t> sheet,
                                            std::span<const std::uint8_t> labels, std::size_t pixels,
                                            const std::string& name) {
-  const Picture rgb = decode_png(sheet, 3, name);
-  if (rgb.width != pixels || rgb.height != labels.size())
-    throw user_error("{}: the picture is {} x {}, expected {} x {}", name, rgb.width, rgb.height, pixels,
-                     labels.size());
+  const Picture rgb = decode_png(sheet, 3, name, PictureSize{pixels, labels.size()});
   std::vector<std::uint8_t> records;
   records.reserve(labels.size() * (1 + 3 * pixels));
   for (std::size_t row = 0; row < labels.size(); ++row) {

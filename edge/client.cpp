@@ -2,6 +2,7 @@
 #include "edge/client.hpp"
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -238,7 +239,11 @@ void DeployedClient::take_part() {
   status_.connecting();
   going_ = false;
   if (rules_.any()) look();
-  executor_.run();
+  try {
+    executor_.run();
+  } catch (const std::bad_alloc& error) {
+    end(error.what(), 1);
+  }
   executor_.cancel(std::exchange(next_look_, 0));
   channel_->close();
   if (code_ && host_->training()) return;  // it is left as it is

@@ -108,7 +108,7 @@ std::uint64_t bytes_per_second(const Quantity& limit, const std::string& name) {
   const double rate = limit.in(Measure::bytes_per_second);
   if (rate != 0.0 && rate < kLeast)
     throw user_error(
-        "{}: {} bytes per second; a server takes a client that is so slow for stalled: at least 20kB/s", name,
+        "{}: {} bytes per second; at least 20kB/s, below which a client that sends counts as stalled", name,
         rate);
   return static_cast<std::uint64_t>(std::min(rate, 1e18));
 }

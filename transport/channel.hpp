@@ -40,8 +40,9 @@ struct ChannelOptions {
   /// What may wait for one peer. A message that finds no room is refused (Reason::limit); one always fits.
   std::uint64_t max_queue_bytes = 1ULL << 30U;
   std::uint32_t max_queue_messages = 1U << 16U;
-  /// Bytes per second of this end, on average, over all peers; 0: no limit. In bursts of a chunk when sending
-  /// and of Inbound's window when receiving. Not in process.
+  /// Bytes per second of this end, on average, over all peers; 0: no limit. In bursts of a chunk when
+  /// sending. What comes in is held back by its credits, 2 MiB of them at a time; frames up to the other
+  /// side's inline_bytes need none and are only counted. Not in process.
   std::uint64_t send_rate = 0;
   std::uint64_t receive_rate = 0;
   /// Caps on one message, announced to the other side and checked before anything is allocated.

@@ -37,9 +37,13 @@ std::vector<Blob> slices(const Blob& memory, const std::vector<std::uint64_t>& s
 
 }  // namespace
 
-Inbound::Inbound(const Greeting& caps, std::shared_ptr<ReceiveMemory> memory, Reply reply,
+Inbound::Inbound(const Greeting& caps, std::shared_ptr<ReceiveMemory> memory, Reply reply, NoMemory no_memory,
                  std::uint64_t window)
-    : caps_(caps), memory_(std::move(memory)), reply_(std::move(reply)), window_(window) {}
+    : caps_(caps),
+      memory_(std::move(memory)),
+      reply_(std::move(reply)),
+      no_memory_(std::move(no_memory)),
+      window_(window) {}
 
 Inbound::~Inbound() {
   for (const auto& stream : streams_)
@@ -114,16 +118,20 @@ Inbound::Outcome Inbound::on_announce(const Frame& frame) {
   streams_.push_back(std::move(stream));
   // A head that follows is charged with the blobs; without blobs a token run of bytes carries the charge.
   const std::uint64_t head = waiting.head_follows ? waiting.shape.head : 0;
-  waiting.ticket = memory_->request(
-      std::max<std::uint64_t>(memory_size(waiting.shape), head > 0 ? Blob::kAlignment : 0), head,
-      [this, &waiting](Blob memory, bool failed) { admit(waiting, std::move(memory), failed); });
+  waiting.ticket =
+      memory_->request(std::max<std::uint64_t>(memory_size(waiting.shape), head > 0 ? Blob::kAlignment : 0),
+                       head, [this, &waiting](Blob memory, const std::string& failure) {
+                         admit(waiting, std::move(memory), failure);
+                       });
   memory_->admit();
   return {Reason::none, {}, {}, rest.size()};
 }
 
-void Inbound::admit(Stream& stream, Blob memory, bool failed) {
-  if (failed) {
-    reject(stream.number, Reason::limit, fmt::format("no memory for a message of {} bytes", stream.total));
+void Inbound::admit(Stream& stream, Blob memory, const std::string& failure) {
+  if (!failure.empty()) {
+    const std::string text = fmt::format("no memory for a message of {} bytes: {}", stream.total, failure);
+    reject(stream.number, Reason::limit, text);
+    no_memory_(text);
     std::erase_if(streams_, [&stream](const auto& other) { return other.get() == &stream; });
     return;
   }
@@ -134,12 +142,14 @@ void Inbound::admit(Stream& stream, Blob memory, bool failed) {
 }
 
 void Inbound::grant(Stream& stream) {
+  const std::uint64_t before = stream.granted;
   stream.granted = std::min(stream.total, stream.received + window_);
-  reply_(make_frame({.kind = FrameKind::grant, .stream = stream.number, .offset = stream.granted}, {}));
+  reply_(make_frame({.kind = FrameKind::grant, .stream = stream.number, .offset = stream.granted}, {}),
+         stream.granted - before);
 }
 
 void Inbound::reject(std::uint32_t stream, Reason reason, const std::string& text) {
-  reply_(make_frame({.kind = FrameKind::reject, .stream = stream}, encode(Notice{reason, text})));
+  reply_(make_frame({.kind = FrameKind::reject, .stream = stream}, encode(Notice{reason, text})), 0);
 }
 
 Inbound::Outcome Inbound::on_chunk(const Frame& frame) {

@@ -25,8 +25,10 @@ class Inbound {
     std::optional<Message> message;
     std::uint64_t payload = 0;  // bytes of head and blobs in this frame
   };
-  /// Takes credits and rejections for the peer.
-  using Reply = std::function<void(OutFrame)>;
+  /// Takes credits and rejections for the peer; a credit lets it send `permitted` bytes more.
+  using Reply = std::function<void(OutFrame, std::uint64_t permitted)>;
+  /// Hears that a message was rejected for lack of memory on this side.
+  using NoMemory = std::function<void(const std::string& text)>;
 
   /// What a peer may send ahead of our copying. At least two of the longest chunks, so that it never waits
   /// for a credit that we only give after the next chunk.
@@ -34,8 +36,9 @@ class Inbound {
   static constexpr std::uint64_t kWindow = 4ULL << 20U;
 
   /// `caps` are what we told the peer.
-  Inbound(const Greeting& caps, std::shared_ptr<ReceiveMemory> memory, Reply reply,
-          std::uint64_t window = kWindow);
+  Inbound(
+      const Greeting& caps, std::shared_ptr<ReceiveMemory> memory, Reply reply,
+      NoMemory no_memory = [](const std::string&) {}, std::uint64_t window = kWindow);
   ~Inbound();
   Inbound(const Inbound&) = delete;
   Inbound& operator=(const Inbound&) = delete;
@@ -66,7 +69,7 @@ class Inbound {
   Outcome on_message(const Frame& frame);
   Outcome on_announce(const Frame& frame);
   Outcome on_chunk(const Frame& frame);
-  void admit(Stream& stream, Blob memory, bool failed);
+  void admit(Stream& stream, Blob memory, const std::string& failure);
   void grant(Stream& stream);
   void reject(std::uint32_t stream, Reason reason, const std::string& text);
   static void fill(Stream& stream, std::span<const std::byte> bytes);
@@ -75,6 +78,7 @@ class Inbound {
   Greeting caps_;
   std::shared_ptr<ReceiveMemory> memory_;
   Reply reply_;
+  NoMemory no_memory_;
   std::uint64_t window_;
   std::deque<std::unique_ptr<Stream>> streams_;  // announced, in order; only the first receives
   std::uint32_t last_stream_ = 0;

@@ -47,6 +47,8 @@ class Link {
   /// The next change of a connection; false when there is none.
   virtual bool next_event(Event& event) = 0;
 
+  /// Of a client: leaves the connection there is and makes none by itself until reconnect().
+  virtual void leave() = 0;
   /// Of a client: begins anew, whatever became of the connection.
   virtual void reconnect() = 0;
 

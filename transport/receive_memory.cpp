@@ -53,13 +53,13 @@ void ReceiveMemory::admit() {
     const Request request = std::move(waiting_.front());
     waiting_.pop_front();
     Blob memory;
-    bool failed = false;
+    std::string failure;
     try {
       memory = lend(request);
-    } catch (const std::bad_alloc&) {
-      failed = true;
+    } catch (const std::bad_alloc& error) {
+      failure = error.what();
     }
-    request.admitted(std::move(memory), failed);
+    request.admitted(std::move(memory), failure);
   }
   const std::lock_guard lock(mutex_);
   anyone_waits_ = false;

@@ -21,9 +21,9 @@ namespace fedloom {
 class ReceiveMemory : public std::enable_shared_from_this<ReceiveMemory> {
  public:
   using Ticket = std::uint64_t;
-  /// Hears that a request was let in: a writable blob, 64-byte aligned (empty for a size of 0), or failed =
-  /// true when the machine has no such memory.
-  using Admitted = std::function<void(Blob memory, bool failed)>;
+  /// Hears that a request was let in: a writable blob, 64-byte aligned (empty for a size of 0), or why there
+  /// is no such memory.
+  using Admitted = std::function<void(Blob memory, const std::string& failure)>;
 
   /// At most `budget` bytes, or one larger request when nothing else is held. `room` is called, on any
   /// thread, when memory came back while requests wait.

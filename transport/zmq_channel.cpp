@@ -67,6 +67,9 @@ void ZmqChannel::disconnect(PeerId id, Reason reason) {
 
 void ZmqChannel::close() {
   if (closed_) return;
+  closing_ = true;  // last words wait for no rate
+  for (const PeerId id : std::exchange(throttled_, {}))
+    if (Peer* peer = find(id)) make_ready(*peer);
   flush();  // what the socket takes at once still leaves
   closed_ = true;
   const OutFrame goodbye = notice_frame(FrameKind::goodbye, Reason::none, "closed");
@@ -240,7 +243,8 @@ void ZmqChannel::on_payload(Peer& peer, const Frame& frame, std::uint64_t bytes)
     return;
   }
   peer.progress = peer.heard;
-  downlink_.charge(bytes, executor_.now());
+  if (frame.kind != FrameKind::chunk)
+    downlink_.charge(bytes, executor_.now());  // chunks are paid for by their credit
   stats_.received.payload_bytes += outcome.payload;
   stats_.received.header_bytes += bytes - outcome.payload;
   if (!outcome.message) return;

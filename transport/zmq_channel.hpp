@@ -107,8 +107,14 @@ class ZmqChannel : public Channel {
   bool send_next(Peer& peer);
   void count_sent(const OutFrame& frame);
   bool throttles(Peer& peer);
-  void answer(Peer& peer, OutFrame frame);
+  void answer(Peer& peer, OutFrame frame, std::uint64_t permitted);
   void release_answers();
+  /// A credit or a rejection that waits for the downlink.
+  struct Answer {
+    PeerId peer;
+    OutFrame frame;
+    std::uint64_t permitted;  // bytes that it lets the peer send
+  };
   void count_link(ChannelStats& stats) const;
   void tick();
   void forgive(Tick pause);
@@ -125,8 +131,8 @@ class ZmqChannel : public Channel {
   std::vector<PeerId> blocked_;  // the socket was full for them
   RateLimit uplink_;
   RateLimit downlink_;
-  std::set<PeerId> throttled_;                       // wait for the uplink
-  std::deque<std::pair<PeerId, OutFrame>> answers_;  // credits that wait for the downlink
+  std::set<PeerId> throttled_;  // wait for the uplink
+  std::deque<Answer> answers_;
   TimerId uplink_timer_ = 0;
   TimerId downlink_timer_ = 0;
   Link::Packet packet_;
@@ -137,6 +143,7 @@ class ZmqChannel : public Channel {
   bool pumping_ = false;
   bool anyone_lost_ = false;  // found out by sending
   bool link_changed_ = true;  // the monitor may have something to say
+  bool closing_ = false;
   bool closed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // posted tasks hold it weakly
   std::unique_ptr<AsioExecutor::Watch> socket_watch_;
@@ -149,7 +156,9 @@ std::unique_ptr<Channel> make_zmq_server(const Endpoint& endpoint, AsioExecutor&
                                          const ChannelOptions& options);
 std::unique_ptr<Channel> make_zmq_client(const Endpoint& endpoint, AsioExecutor& executor,
                                          const ChannelOptions& options);
-/// The server's end over any link.
+/// The ends over any link.
+std::unique_ptr<Channel> make_client_over(std::unique_ptr<Link> link, AsioExecutor& executor,
+                                          const ChannelOptions& options);
 std::unique_ptr<Channel> make_server_over(std::unique_ptr<Link> link, AsioExecutor& executor,
                                           const ChannelOptions& options);
 

@@ -6,10 +6,19 @@ namespace fedloom {
 
 namespace {
 
+constexpr Tick kFirstPause = kSecond;
+constexpr int kMostDoublings = 5;  // up to half a minute or so from one try to the next
+
 class ZmqClient final : public ZmqChannel {
  public:
   ZmqClient(std::unique_ptr<Link> link, AsioExecutor& executor, const ChannelOptions& options)
       : ZmqChannel(std::move(link), executor, options) {}
+  ~ZmqClient() override { no_more_knocks(); }
+
+  void close() override {
+    no_more_knocks();
+    ZmqChannel::close();
+  }
 
  private:
   // While there is no peer: what we do about it.
@@ -24,14 +33,8 @@ class ZmqClient final : public ZmqChannel {
   void on_link_event(const Link::Event& event) override {
     Peer* server = find(kServerPeer);
     switch (event.kind) {
-      case Link::Event::Kind::bad_handshake:
-        knock_again_ = true;
-        refused(kNoPeer, Reason::malformed, fmt::format("{} {}", event.endpoint, event.text));
-        break;
-      case Link::Event::Kind::bad_key:
-        knock_again_ = true;
-        refused(kNoPeer, Reason::key, fmt::format("{} {}", event.endpoint, event.text));
-        break;
+      case Link::Event::Kind::bad_handshake: turned_away(Reason::malformed, event); break;
+      case Link::Event::Kind::bad_key: turned_away(Reason::key, event); break;
       case Link::Event::Kind::down:
         if (server != nullptr) server->lost = true;
         state_ = State::waiting;
@@ -48,8 +51,7 @@ class ZmqClient final : public ZmqChannel {
     say_hello();
   }
   void on_tick() override {
-    if (state_ == State::greeting && executor_.now() - greeted_ > options_.heartbeat_timeout) reconnect();
-    knock();
+    if (state_ == State::greeting && executor_.now() - greeted_ > options_.heartbeat_timeout) knock_later();
     say_hello();
     if (Peer* server = find(kServerPeer)) {
       const Frame frame{.kind = FrameKind::heartbeat, .flags = kWantsAnswer};
@@ -84,9 +86,12 @@ class ZmqClient final : public ZmqChannel {
     if (state_ != State::greeting) return;
     if (kind == FrameKind::welcome) {
       state_ = State::joined;
+      knocks_ = 0;
+      told_.clear();
       add_peer(kServerPeer, packet, theirs);
     } else if (kind == FrameKind::refuse && notice.reason != Reason::disconnected) {
       state_ = State::dismissed;
+      knock_later();
       refused(kServerPeer, notice.reason, "the server refused us: " + notice.text);
     }
     // Anything else belongs to the conversation before, whose end the server had not heard of.
@@ -99,8 +104,8 @@ class ZmqClient final : public ZmqChannel {
     if (parsed.frame.kind == FrameKind::refuse) reason = parse(parsed.frame.body, notice, text);
     if (parsed.frame.kind == FrameKind::welcome) {
       // A hello that was left over from the connection before was answered too: the later answer counts.
-      remove(peer, Reason::disconnected, Farewell::silent);
       state_ = State::greeting;
+      remove(peer, Reason::disconnected, Farewell::silent);
       on_stranger(packet, parsed);
     } else if (reason != Reason::none) {
       bad_frame(peer, reason, text, packet.bytes);
@@ -117,42 +122,67 @@ class ZmqClient final : public ZmqChannel {
   // A connection on which nothing comes may be dead without a word, as when a router has forgotten it.
   void on_expired(Peer& peer, Reason reason) override {
     remove(peer, reason, Farewell::silent);
-    reconnect();
-  }
-  void reconnect() {
-    state_ = State::waiting;
-    link_->reconnect();
+    knock_later();
   }
 
   void begin_again(Peer& peer) {
-    remove(peer, Reason::disconnected, Farewell::silent);
     state_ = State::hello_due;
+    remove(peer, Reason::disconnected, Farewell::silent);
     say_hello();
   }
 
-  void on_removed(const Peer& /*peer*/, Reason reason, bool banned) override {
+  // Whoever was sent away for another reason than the end of the run may be wanted again later: after a
+  // restart, when the server has room, or when its key is on the list.
+  void on_removed(const Peer& /*peer*/, Reason reason, bool /*banned*/) override {
     if (state_ == State::joined) state_ = State::dismissed;
-    if (reason == Reason::key || banned) knock_again_ = true;
+    if (state_ == State::dismissed && reason != Reason::none) knock_later();
   }
 
-  // ZeroMQ gives up on a server that turned us away, and we may be on its list later.
-  void knock() {
-    if (find(kServerPeer) != nullptr || !std::exchange(knock_again_, false)) return;
-    reconnect();
+  // The connection never became a conversation. It is said once, and tried again by us, less and less often:
+  // ZeroMQ would at once, or never.
+  void turned_away(Reason reason, const Link::Event& event) {
+    if (std::exchange(told_, event.text) != event.text)
+      refused(kNoPeer, reason, fmt::format("{} {}", event.endpoint, event.text));
+    knock_later();
+  }
+
+  void knock_later() {
+    if (knock_timer_ != 0) return;
+    link_->leave();
+    state_ = State::waiting;
+    // Spread over time, so that a fleet does not come back at once.
+    const double spread = 0.5 + static_cast<double>(options_.instance % 1024) / 1024.0;
+    const Tick pause = std::min(options_.heartbeat_interval, kFirstPause)
+                       << std::min(knocks_++, kMostDoublings);
+    knock_timer_ = executor_.after(static_cast<Tick>(spread * static_cast<double>(pause)), [this] {
+      knock_timer_ = 0;
+      link_->reconnect();
+    });
+  }
+  void no_more_knocks() {
+    executor_.cancel(knock_timer_);
+    knock_timer_ = 0;
   }
 
   State state_ = State::waiting;
-  Tick greeted_ = 0;          // when hello went out
-  bool knock_again_ = false;  // at the next tick
+  Tick greeted_ = 0;         // when hello went out
+  std::string told_;         // what the user was told of connections that failed
+  TimerId knock_timer_ = 0;  // not 0: no connection until then
+  int knocks_ = 0;           // since the last conversation
 };
 
 }  // namespace
 
 std::unique_ptr<Channel> make_zmq_client(const Endpoint& endpoint, AsioExecutor& executor,
                                          const ChannelOptions& options) {
-  return std::make_unique<ZmqClient>(
+  return make_client_over(
       std::make_unique<ZmqLink>(ZmqLink::Role::client, endpoint, options.linger, options.security.get()),
       executor, options);
+}
+
+std::unique_ptr<Channel> make_client_over(std::unique_ptr<Link> link, AsioExecutor& executor,
+                                          const ChannelOptions& options) {
+  return std::make_unique<ZmqClient>(std::move(link), executor, options);
 }
 
 }  // namespace fedloom

@@ -150,13 +150,14 @@ struct ZmqLink::State {
     }
   }
 
-  /// Takes note of a client's connections: that one which it has left for another ends is no news.
-  bool is_beside_the_point(int number, int value) {
-    if (number == ZMQ_EVENT_CONNECTED) {
-      current = value;
-      return true;
-    }
-    return number == ZMQ_EVENT_DISCONNECTED && role == Role::client && value != current;
+  void note(int number, int value) {
+    if (number == ZMQ_EVENT_CONNECTED) current = value;
+  }
+  /// Of a connection that a client has left, or a step on the way to one.
+  bool is_no_news(int number, int value) const {
+    if (number == ZMQ_EVENT_CONNECTED) return true;
+    if (role == Role::server) return false;
+    return current < 0 || (number == ZMQ_EVENT_DISCONNECTED && value != current);
   }
 
   bool receive_part(zmq::message_t& part) { return socket.recv(part, zmq::recv_flags::dontwait).has_value(); }
@@ -233,11 +234,12 @@ bool ZmqLink::next_event(Event& event) {
     static_cast<void>(s.monitor.recv(where, zmq::recv_flags::none));  // parts arrive together
     std::memcpy(&number, what.data(), sizeof number);
     std::memcpy(&value, static_cast<const char*>(what.data()) + sizeof number, sizeof value);
-  } while (s.is_beside_the_point(number, value));
+    s.note(number, value);
+  } while (s.is_no_news(number, value));
   event.descriptor = value;
   event.endpoint = where.to_string();
   event.kind = Event::Kind::bad_handshake;
-  event.text = "does not speak ZMTP";
+  event.text = "does not speak ZMTP, or hung up during the greeting";
   if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
     event.kind = Event::Kind::bad_key;
     event.text = kUnknownKey;
@@ -263,7 +265,7 @@ bool ZmqLink::next_event(Event& event) {
   return true;
 }
 
-void ZmqLink::reconnect() {
+void ZmqLink::leave() {
   State& s = *state_;
   s.current = -1;
   s.connected = false;
@@ -271,7 +273,11 @@ void ZmqLink::reconnect() {
     s.socket.disconnect(s.endpoint);
   } catch (const zmq::error_t&) {  // it has given up by itself
   }
-  s.socket.connect(s.endpoint);
+}
+
+void ZmqLink::reconnect() {
+  leave();
+  state_->socket.connect(state_->endpoint);
 }
 
 bool ZmqLink::is_readable() { return (state_->socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; }

@@ -25,7 +25,11 @@ ZmqChannel::Peer& ZmqChannel::add_peer(PeerId id, const Link::Packet& packet, co
   peer->key = packet.key;
   peer->out = std::make_unique<Outbound>(options_, theirs);
   peer->in = std::make_unique<Inbound>(
-      greeting(), memory_, [this, raw = peer.get()](OutFrame frame) { answer(*raw, std::move(frame)); },
+      greeting(), memory_,
+      [this, raw = peer.get()](OutFrame frame, std::uint64_t permitted) {
+        answer(*raw, std::move(frame), permitted);
+      },
+      [this, id](const std::string& text) { refused(id, Reason::failed, text); },
       downlink_.is_set() ? Inbound::kLeastWindow : Inbound::kWindow);
   peer->heard = peer->progress = executor_.now();
   routes_[peer->route] = id;
@@ -41,6 +45,7 @@ void ZmqChannel::remove(Peer& peer, Reason reason, Farewell farewell, bool banne
   }
   stats_.dropped_messages += peer.out->messages() + (peer.stalled && peer.stalled->completes ? 1 : 0);
   routes_.erase(peer.route);
+  std::erase_if(answers_, [&peer](const Answer& answer) { return answer.peer == peer.id; });
   const std::unique_ptr<Peer> gone = std::move(peers_.extract(peer.id).mapped());
   on_removed(*gone, reason, banned);
   gone->in.reset();

@@ -114,7 +114,8 @@ class ZmqServer final : public ZmqChannel {
     std::erase_if(strangers_, [&](const auto& entry) { return entry.second.descriptor == event.descriptor; });
   }
 
-  void on_expired(Peer& peer, Reason reason) override { remove(peer, reason, Farewell::goodbye); }
+  // Not told: should it live after all, its next frame is answered with "say hello first", and it does.
+  void on_expired(Peer& peer, Reason reason) override { remove(peer, reason, Farewell::silent); }
 
   void on_removed(const Peer& peer, Reason /*reason*/, bool banned) override {
     const auto is_this = [&peer](const auto& entry) { return entry.second == peer.id; };

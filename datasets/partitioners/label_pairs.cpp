@@ -64,7 +64,8 @@ class LabelPairs final : public Partitioner {
     std::size_t next = 0;
     for (std::size_t h = 0; h < holders.size(); ++h) {
       const auto extra = static_cast<std::size_t>(rest * (weights[h] / total));
-      const std::size_t end = std::min(members.size(), next + settings_.base + extra);
+      const std::size_t end =
+          static_cast<std::size_t>(std::min<std::uint64_t>(members.size(), next + settings_.base + extra));
       auto& mine = partition[holders[h]];
       for (; next < end; ++next) mine.push_back(members[next]);
     }

@@ -45,6 +45,7 @@ class IdxSource final : public DataSource {
  public:
   explicit IdxSource(const IdxSettings& settings)
       : settings_(settings), labels_(settings.labels.begin(), settings.labels.end()) {
+    refuse_twice(settings.labels);
     if (!labels_.empty() && settings_.classes == 0)
       settings_.classes = static_cast<std::int64_t>(labels_.size());
     if (!labels_.empty() && settings_.classes < static_cast<std::int64_t>(labels_.size()))

@@ -1,5 +1,6 @@
 // Anybody's pictures: a folder for each class with PNG files in it (datasets/picture_folder.hpp). Here are
 // the settings and the split into training and test.
+#include <algorithm>
 #include <filesystem>
 
 #include "core/error.hpp"
@@ -44,6 +45,7 @@ class ImagesSource final : public DataSource {
       throw user_error("data.source.shape: give [channels, height, width] with 1 or 3 channels");
     if (settings.labels.size() > 256)
       throw user_error("data.source.labels: {} classes; at most 256", settings.labels.size());
+    refuse_twice(settings.labels);
   }
 
   SplitExamples load(const std::string& data_dir, const KeptFeatures& keep) const override {
@@ -58,7 +60,10 @@ class ImagesSource final : public DataSource {
     if (settings_.labels.empty())
       throw user_error("data.source.labels: a client may not hold every class, so name the folders of all");
     const std::filesystem::path root(folder);
-    const bool parted = std::filesystem::is_directory(root / "train");
+    // Unless it is a class: there are sets with a class of trains.
+    const bool parted =
+        std::filesystem::is_directory(root / "train") &&
+        std::find(settings_.labels.begin(), settings_.labels.end(), "train") == settings_.labels.end();
     const std::string test = (root / "test").string();
     return read(parted ? (root / "train").string() : folder,
                 parted && std::filesystem::is_directory(test) ? test : "", settings_.labels, {});

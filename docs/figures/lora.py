@@ -37,6 +37,9 @@ def errors_of(folder):
 
 def collect(sweep, prefix):
     errors = {}
+    for variant in {variant for variant, _, _ in runs_of(sweep)}:
+        for old in METRICS.glob(f"{prefix}-{variant}-[0-9]*.csv"):
+            old.unlink()
     for variant, seed, folder in runs_of(sweep):
         shutil.copy(folder / "metrics.csv", METRICS / f"{prefix}-{variant}-{seed}.csv")
         for window, error, relative in errors_of(folder):
@@ -49,12 +52,14 @@ def collect(sweep, prefix):
 
 
 def last_rows(prefix, column):
-    """The last evaluation of every run, by variant."""
-    variants = {}
-    for file in sorted(METRICS.glob(f"{prefix}-*-[0-9].csv")):
-        with open(file, newline="") as lines:
-            rows = [row for row in csv.DictReader(lines) if row[column]]
-        variants.setdefault(file.stem[len(prefix) + 1 :].rsplit("-", 1)[0], []).append(rows[-1])
+    """The last evaluation of every run, by variant: of those that the errors file names, as prefixes may begin alike."""
+    with open(METRICS / f"{prefix}-errors.csv", newline="") as lines:
+        variants = {row["variant"]: [] for row in csv.DictReader(lines)}
+    for variant, last in variants.items():
+        for file in sorted(METRICS.glob(f"{prefix}-{variant}-*.csv")):
+            if file.stem[len(prefix) + len(variant) + 2 :].isdigit():
+                with open(file, newline="") as lines:
+                    last.append([row for row in csv.DictReader(lines) if row[column]][-1])
     return variants
 
 

@@ -1,6 +1,7 @@
 // fedloom-client: one client of a federation, and nothing else. Exit codes are those of fedloom: 0 done, 1
 // the run failed, 2 the user has something to mend, 130 stopped by a signal.
 #include <cstdio>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,9 @@ int main(int argc, char** argv) {
     options.quiet = quiet;
     limit_memory(options.limits.memory.bytes);
     return run_client(options);
+  } catch (const std::bad_alloc& error) {
+    std::fprintf(stderr, "fedloom-client: %s\n", error.what());
+    return 2;
   } catch (const UserError& error) {
     std::fprintf(stderr, "fedloom-client: %s\n", error.what());
     return 2;

@@ -26,16 +26,19 @@ class OverLimit : public std::bad_alloc {
 };
 
 [[maybe_unused]] void* allocate(std::size_t size, std::size_t alignment) {
-  if (size >= fedloom::kLimitedBlock) {
-    const std::uint64_t limit = most.load(std::memory_order_relaxed);
-    if (size > limit || held.load(std::memory_order_relaxed) > limit - size) throw OverLimit();
+  size = (std::max<std::size_t>(size, 1) + alignment - 1) / alignment * alignment;
+  const std::uint64_t with_it = held.fetch_add(size, std::memory_order_relaxed) + size;
+  if (size >= fedloom::kLimitedBlock && with_it > most.load(std::memory_order_relaxed)) {
+    held.fetch_sub(size, std::memory_order_relaxed);
+    throw OverLimit();
   }
-  size = std::max<std::size_t>(size, 1);
-  void* memory = alignment <= alignof(std::max_align_t)
-                     ? std::malloc(size)
-                     : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  held.fetch_add(malloc_usable_size(memory), std::memory_order_relaxed);
+  void* memory =
+      alignment <= alignof(std::max_align_t) ? std::malloc(size) : std::aligned_alloc(alignment, size);
+  if (memory == nullptr) {
+    held.fetch_sub(size, std::memory_order_relaxed);
+    throw std::bad_alloc();
+  }
+  held.fetch_add(malloc_usable_size(memory) - size, std::memory_order_relaxed);
   return memory;
 }
 

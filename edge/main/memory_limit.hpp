@@ -1,5 +1,5 @@
-// A limit on the memory that this program asks for: its operator new keeps count and refuses. Of the program, not of
-// the library: there can be one operator new in a process.
+// A limit on the memory that this program asks for: its operator new keeps count and refuses. Of the program,
+// not of the library: there can be one operator new in a process.
 #pragma once
 
 #include <cstdint>

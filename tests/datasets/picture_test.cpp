@@ -40,9 +40,23 @@ TEST(Picture, LargerOnesRepeat) {
   EXPECT_THAT(planes({2, 1, 1, {10, 20}}, 2, 4), ElementsAre(10, 10, 20, 20, 10, 10, 20, 20));
 }
 
-TEST(Picture, ColourBecomesGreyOfEqualParts) {
-  const Picture picture = decode_png(png_of({80, 80, 80}, 1, 1), 1, "a.png");
-  EXPECT_THAT(picture.pixels, ElementsAre(80));
+// Red has 0.2126 of the light; of sRGB's 255 that is 127.
+TEST(Picture, ColourBecomesGreyByItsLight) {
+  EXPECT_NEAR(decode_png(png_of({255, 0, 0}, 1, 1), 1, "a.png").pixels[0], 127, 1);
+}
+
+TEST(Picture, WhatIsTransparentLiesOnBlack) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = 2;
+  image.height = 1;
+  image.format = PNG_FORMAT_RGBA;
+  const Bytes rgba{10, 20, 30, 255, 200, 200, 200, 0};
+  Bytes png(1000);
+  png_alloc_size_t size = png.size();
+  ASSERT_NE(png_image_write_to_memory(&image, png.data(), &size, 0, rgba.data(), 0, nullptr), 0);
+  png.resize(size);
+  EXPECT_THAT(decode_png(png, 3, "a.png").pixels, ElementsAre(10, 20, 30, 0, 0, 0));
 }
 
 TEST(Picture, DamageIsRefused) {
@@ -125,6 +139,19 @@ TEST_F(PictureFolder, OfADeviceNeedsTheNamesOfAllClasses) {
   const SplitExamples own =
       source("shape: [3, 1, 1], labels: [bird, cat, dog], test_share: 0")->load_folder(folder_.path());
   EXPECT_EQ(own.train->spec().classes, 3);
+}
+
+TEST_F(PictureFolder, OfADeviceMayHaveAClassOfTrains) {
+  write("train/1.png", 40);
+  const SplitExamples own =
+      source("shape: [3, 1, 1], labels: [train, cat, dog], test_share: 0")->load_folder(folder_.path());
+  EXPECT_EQ(own.train->size(), 4U);
+  EXPECT_EQ(own.train->label(0), 0);
+}
+
+TEST_F(PictureFolder, NoClassIsThereTwice) {
+  EXPECT_THAT(error_of([&] { (void)source("labels: [cat, dog, cat]"); }),
+              HasSubstr("data.source.labels: cat is there twice, as class 0 and 2"));
 }
 
 TEST_F(PictureFolder, IsFoundBelowTheDataFolder) {

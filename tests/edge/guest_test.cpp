@@ -71,7 +71,7 @@ TEST(GuestRules, WhatIsNoPartOfTheDayIsRefused) {
 TEST(GuestRules, ItsOwnLoadDoesNotCount) {
   Machine machine;
   machine.load = 0.8;
-  const GuestRules rules({.load = 0.5}, machine.view());
+  const GuestRules rules({.hours = "", .load = 0.5}, machine.view());
   EXPECT_THAT(rules.why_not(false), Optional(std::string("the load is 0.80 per core")));
   EXPECT_EQ(rules.why_not(true), std::nullopt);
   machine.load = 0.4;
@@ -80,7 +80,7 @@ TEST(GuestRules, ItsOwnLoadDoesNotCount) {
 
 TEST(GuestRules, OnMainsOnly) {
   Machine machine;
-  const GuestRules rules({.mains = true}, machine.view());
+  const GuestRules rules({.hours = "", .load = 0.0, .mains = true}, machine.view());
   EXPECT_EQ(rules.why_not(false), std::nullopt);
   machine.battery = true;
   EXPECT_THAT(rules.why_not(true), Optional(std::string("the device is on battery")));

@@ -45,7 +45,7 @@ class Script {
 struct Conversation {
   std::shared_ptr<ReceiveMemory> memory = std::make_shared<ReceiveMemory>(kBudget, [] {});
   Outbound out{ChannelOptions{}, kCaps};
-  Inbound in{kCaps, memory, [this](OutFrame frame) { out.push_control(std::move(frame)); }};
+  Inbound in{kCaps, memory, [this](OutFrame frame, std::uint64_t) { out.push_control(std::move(frame)); }};
 
   void hear(const Frame& frame) {
     std::string text;

@@ -2,11 +2,13 @@
 // never, send frames of other streams, replay them, take back credits, while the server sends, drops peers
 // and has a socket that is full. The input is a script of such acts. At the end an honest client must be let
 // in and heard, and every byte that came in must be counted as one of the four things it can be.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,7 +46,7 @@ class Input {
 
 class Session {
  public:
-  Session() {
+  explicit Session(bool rates) {
     ChannelOptions options;
     options.receive_budget_bytes = 1U << 20U;
     options.max_message_bytes = 4U << 20U;
@@ -53,6 +55,8 @@ class Session {
     options.heartbeat_interval = 3600 * kSecond;
     options.heartbeat_timeout = 2 * options.heartbeat_interval;
     options.instance = 1;
+    options.send_rate = rates ? 1'000'000'000 : 0;
+    options.receive_rate = rates ? 1'000'000'000 : 0;
     channel_ = make_server_over(std::make_unique<ScriptedLink>(script_), executor_, options);
     channel_->set_handlers({.on_message = [this](PeerId, Message&& message) { heard(std::move(message)); },
                             .on_peer = [this](PeerId, PeerChange change,
@@ -136,7 +140,9 @@ class Session {
     if (frame.kind == FrameKind::announce || frame.kind == FrameKind::message) {
       MessageShape shape{1, input.number<std::uint8_t>(), {}};
       shape.blobs.resize(input.number<std::uint8_t>() % 4);
-      for (std::uint64_t& blob : shape.blobs) blob = input.number<std::uint16_t>();
+      for (std::uint64_t& blob : shape.blobs)
+        blob = input.number<std::uint8_t>() % 8 == 0 ? input.number<std::uint64_t>()
+                                                     : input.number<std::uint16_t>();
       append(body, shape);
     } else if (frame.kind == FrameKind::goodbye || frame.kind == FrameKind::reject) {
       body = encode(Notice{Reason::limit, "enough"});
@@ -184,7 +190,7 @@ class Session {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input(std::as_bytes(std::span(data, size)));
-  Session session;
+  Session session(input.number<std::uint8_t>() % 2 == 0);
   for (int acts = 0; acts < 300 && !input.ended(); ++acts) session.act(input);
   session.end();
   return 0;

@@ -112,16 +112,18 @@ TEST_F(ContinualRuns, DeployedEqualTheSimulation) {
       set({"data={source: {name: idx, train_images: " + (folder_ / "train-x") +
                ", train_labels: " + (folder_ / "train-y") + ", test_images: " + (folder_ / "test-x") +
                ", test_labels: " + (folder_ / "test-y") + "}, clients: 3}",
-           "continual={stages: {name: permuted, count: 3}, rounds_per_stage: 8}",
+           "continual={stages: {name: permuted, count: 3}, rounds_per_stage: 40}",
            "model={name: mlp, hidden: [12]}", "strategy={name: fot, eps: 0.9}", "train.batch_size=8",
            "checkpoint.every=1", "deploy.lost_after=1h"}));
   federation.start_server("tcp://127.0.0.1:0");
   federation.start_clients();
   ASSERT_TRUE(federation.wait_for_rounds(9)) << federation.server().err();
+  federation.client(2).signal(SIGSTOP);  // a round waits for it while the other is killed
   federation.client(1).signal(SIGKILL);
   (void)federation.client(1).wait();
   ASSERT_TRUE(federation.server().running()) << "the kill came too late to mean anything";
   federation.start_client(1);
+  federation.client(2).signal(SIGCONT);
   const RunSummary deployed = federation.expect_good_end();
   const RunSummary simulated = federation.simulated();
   EXPECT_EQ(deployed.model_hash, simulated.model_hash);

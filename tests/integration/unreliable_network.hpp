@@ -3,8 +3,10 @@
 #pragma once
 
 #include <array>
-#include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -14,6 +16,7 @@
 #include "transport/asio.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
@@ -46,8 +49,14 @@ class UnreliableNetwork {
   UnreliableNetwork& operator=(const UnreliableNetwork&) = delete;
 
   const std::string& endpoint() const { return endpoint_; }
-  std::uint64_t cuts() const { return cuts_; }
-  std::uint64_t silences() const { return silences_; }
+  /// Breaks, or silences, `count` of the connections that there are (all, when fewer), and says how many it
+  /// were.
+  std::size_t cut(std::size_t count) {
+    return to_some(count, [](Connection& connection) { connection.close(); });
+  }
+  std::size_t silence(std::size_t count) {
+    return to_some(count, [](Connection& connection) { connection.silent = true; });
+  }
 
  private:
   using Socket = boost::asio::ip::tcp::socket;
@@ -76,6 +85,7 @@ class UnreliableNetwork {
       if (refused) {
         connection->close();
       } else {
+        connections_.push_back(connection);
         read(connection, 0);
         read(connection, 1);
       }
@@ -88,14 +98,14 @@ class UnreliableNetwork {
         boost::asio::buffer(connection->buffers[from]),
         [this, connection, from](const boost::system::error_code& error, std::size_t size) {
           if (error) return connection->close();
-          connection->silent = connection->silent || happens(faults_.silence, silences_);
+          connection->silent = connection->silent || random_.bernoulli(faults_.silence);
           if (connection->silent) return read(connection, from);
           after_delay(connection, from, [this, connection, from, size] { pass(connection, from, size); });
         });
   }
 
   void pass(const Held& connection, std::size_t from, std::size_t size) {
-    const bool cut = happens(faults_.cut, cuts_);
+    const bool cut = random_.bernoulli(faults_.cut);
     const bool pieces = cut || random_.bernoulli(faults_.pieces);
     const std::size_t first = pieces ? random_.below(size) : size;
     write(connection, from, 0, first, [this, connection, from, first, size, cut] {
@@ -127,20 +137,29 @@ class UnreliableNetwork {
     });
   }
 
-  bool happens(double probability, std::atomic<std::uint64_t>& count) {
-    if (!random_.bernoulli(probability)) return false;
-    ++count;
-    return true;
+  std::size_t to_some(std::size_t count, const std::function<void(Connection&)>& fate) {
+    std::promise<std::size_t> done;
+    boost::asio::post(context_, [&] {
+      std::size_t met = 0;
+      std::erase_if(connections_, [](const std::weak_ptr<Connection>& one) { return one.expired(); });
+      for (const std::weak_ptr<Connection>& one : connections_) {
+        const Held connection = one.lock();
+        if (met == count || !connection || connection->silent || !connection->ends[0].is_open()) continue;
+        fate(*connection);
+        ++met;
+      }
+      done.set_value(met);
+    });
+    return done.get_future().get();
   }
 
   std::uint16_t server_port_;
   Faults faults_;
   Random random_;
-  std::atomic<std::uint64_t> cuts_ = 0;
-  std::atomic<std::uint64_t> silences_ = 0;
   boost::asio::io_context context_;
   boost::asio::ip::tcp::acceptor acceptor_;
   std::string endpoint_;
+  std::vector<std::weak_ptr<Connection>> connections_;
   std::jthread thread_;
 };
 

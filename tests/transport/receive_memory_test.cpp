@@ -14,8 +14,8 @@ struct Books {
   explicit Books(std::uint64_t budget)
       : memory(std::make_shared<ReceiveMemory>(budget, [this] { ++rooms; })) {}
   ReceiveMemory::Ticket ask(int name, std::uint64_t size) {
-    const auto ticket = memory->request(size, 0, [this, name](Blob blob, bool failed) {
-      EXPECT_FALSE(failed);
+    const auto ticket = memory->request(size, 0, [this, name](Blob blob, const std::string& failure) {
+      EXPECT_EQ(failure, "");
       admitted.emplace_back(name, std::move(blob));
     });
     memory->admit();

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -46,7 +47,9 @@ class ScriptedLink final : public Link {
     std::deque<Event> events;
     std::map<std::string, std::vector<std::vector<std::byte>>> sent;  // frames by route, their parts joined
     std::uint64_t received_bytes = 0;                                 // handed to the channel
-    bool full = false;                                                // the socket takes nothing
+    int left = 0;
+    int reconnected = 0;
+    bool full = false;  // the socket takes nothing
   };
 
   explicit ScriptedLink(Script& script) : script_(script) {}
@@ -79,7 +82,8 @@ class ScriptedLink final : public Link {
     script_.events.pop_front();
     return true;
   }
-  void reconnect() override {}
+  void leave() override { ++script_.left; }
+  void reconnect() override { ++script_.reconnected; }
   bool is_readable() override { return !script_.packets.empty(); }
   int descriptor() const override { return script_.packets_come; }
   int event_descriptor() const override { return script_.events_come; }

@@ -1,4 +1,4 @@
-// What a server's channel makes of connections that do as they like, without a network: a script says what
+// What a channel makes of connections that do as they like, without a network: a script says what
 // they send and whether the socket takes anything.
 #include <gtest/gtest.h>
 
@@ -98,6 +98,110 @@ TEST_F(SessionTest, AHelloTwiceIsOnePeer) {
   ASSERT_TRUE(wait([&] { return seen_.messages.size() == 1; }));
   EXPECT_EQ(channel_->peers().size(), 1U);
   EXPECT_EQ(seen_.joined(), seen_.left() + 1);
+}
+
+// ---- the client's end ----
+
+class ClientSessionTest : public ::testing::Test {
+ protected:
+  void open(ChannelOptions options = {}) {
+    options.instance = 7;
+    options.heartbeat_interval = 10 * kMillisecond;  // the first pause before another try
+    script_.connected[""] = 1;
+    channel_ = make_client_over(std::make_unique<ScriptedLink>(script_), executor_, options);
+    seen_.attach(*channel_);
+    up();
+  }
+  void up() { script_.event({Link::Event::Kind::up, 1, "script", ""}); }
+  void say(const OutFrame& frame) { script_.packet("", {frame.first}); }
+  void welcome() {
+    say(make_frame({.kind = FrameKind::welcome}, encode(Greeting{1, 1ULL << 30U, 1U << 16U, 16})));
+  }
+  bool joins(std::size_t times) {
+    return wait([&] { return sent(FrameKind::hello) == times; }) && (welcome(), true) &&
+           wait([&] { return seen_.joined() == times; });
+  }
+  std::size_t sent(FrameKind kind) const {
+    const auto found = script_.sent.find("");
+    if (found == script_.sent.end()) return 0;
+    return static_cast<std::size_t>(std::ranges::count_if(
+        found->second, [kind](const auto& frame) { return static_cast<FrameKind>(frame.at(6)) == kind; }));
+  }
+  bool wait(const std::function<bool()>& done) { return executor_.run_until(done, kDeadline); }
+
+  ScriptedLink::Script script_;
+  AsioExecutor executor_;
+  std::unique_ptr<Channel> channel_;
+  Recorder seen_;
+};
+
+// Whatever a server sends its clients away for, but the end of the run, they come back.
+TEST_F(ClientSessionTest, WhoIsSentAwayKnocksAgain) {
+  for (const Reason reason :
+       {Reason::late, Reason::disconnected, Reason::limit, Reason::malformed, Reason::key}) {
+    script_.sent.clear();
+    script_.reconnected = 0;
+    seen_ = {};
+    open();
+    ASSERT_TRUE(joins(1)) << to_string(reason);
+    say(make_frame({.kind = FrameKind::goodbye}, encode(Notice{reason, "go"})));
+    ASSERT_TRUE(wait([&] { return script_.reconnected == 1; })) << to_string(reason);
+    up();
+    ASSERT_TRUE(joins(2)) << to_string(reason);
+    channel_->close();
+  }
+}
+
+TEST_F(ClientSessionTest, TheEndOfTheRunIsTheEnd) {
+  open();
+  ASSERT_TRUE(joins(1));
+  say(make_frame({.kind = FrameKind::goodbye}, encode(Notice{Reason::none, "the end"})));
+  ASSERT_TRUE(wait([&] { return seen_.left() == 1; }));
+  EXPECT_EQ(script_.left, 0);
+}
+
+// A server that has forgotten us says so on the same connection, where hello is enough.
+TEST_F(ClientSessionTest, WhoIsAskedForHelloSaysIt) {
+  open();
+  ASSERT_TRUE(joins(1));
+  say(make_frame({.kind = FrameKind::refuse}, encode(Notice{Reason::disconnected, "say hello first"})));
+  ASSERT_TRUE(joins(2));
+  EXPECT_EQ(script_.left, 0);
+}
+
+// Something that accepts and hangs up again and again is told of once, and not hurried.
+TEST_F(ClientSessionTest, ConnectionsThatComeToNothingAreTriedLessAndLessOften) {
+  open();
+  for (int i = 1; i <= 3; ++i) {
+    script_.event({Link::Event::Kind::bad_handshake, 1, "script", "hung up"});
+    ASSERT_TRUE(wait([&] { return script_.reconnected == i; }));
+  }
+  EXPECT_EQ(seen_.refused(Reason::malformed), 1U);
+  EXPECT_EQ(script_.left, 3);
+}
+
+// A credit that waited for the downlink when the conversation ended is not given to the next one.
+TEST_F(ClientSessionTest, CreditsAreOfOneConversation) {
+  ChannelOptions options;
+  options.receive_rate = 20'000;
+  open(options);
+  ASSERT_TRUE(joins(1));
+  const auto announce = [&](std::uint32_t stream) {
+    std::vector<std::byte> body;
+    append(body, MessageShape{1, 0, {4'000}});
+    say(make_frame({.kind = FrameKind::announce, .stream = stream}, body));
+  };
+  announce(1);  // its credit is given, and what it lets in is paid for by a fifth of a second
+  announce(2);
+  ASSERT_TRUE(wait([&] { return sent(FrameKind::grant) == 1 && script_.packets.empty(); }));
+  say(make_frame({.kind = FrameKind::refuse}, encode(Notice{Reason::disconnected, "say hello first"})));
+  ASSERT_TRUE(joins(2));
+  announce(1);
+  ASSERT_TRUE(wait([&] { return sent(FrameKind::grant) == 2; }));
+  const std::vector<std::byte>& last = script_.sent[""].back();
+  const ParsedFrame parsed = parse_frame(last);
+  ASSERT_EQ(parsed.frame.kind, FrameKind::grant);
+  EXPECT_EQ(parsed.frame.stream, 1U);
 }
 
 }  // namespace

@@ -19,8 +19,8 @@ struct Pair {
                 Greeting caps = kCaps)
       : memory(std::make_shared<ReceiveMemory>(budget, [] {})),
         out(options, caps),
-        in(std::make_unique<Inbound>(caps, memory,
-                                     [this](OutFrame frame) { replies.push_back(std::move(frame)); })) {}
+        in(std::make_unique<Inbound>(
+            caps, memory, [this](OutFrame frame, std::uint64_t) { replies.push_back(std::move(frame)); })) {}
 
   Inbound::Outcome deliver(const OutFrame& frame) {
     wire_bytes += frame.size();
@@ -121,8 +121,9 @@ TEST(Stream, SuccessorsAskForCreditsEarly) {
 
 TEST(Stream, ARejectedMessageMakesWayForTheNext) {
   Pair pair({}, 64U << 20U, kCaps);
-  pair.in = std::make_unique<Inbound>(Greeting{1, 1U << 20U, 1U << 24U, 4096}, pair.memory,
-                                      [&](OutFrame f) { pair.replies.push_back(std::move(f)); });
+  pair.in =
+      std::make_unique<Inbound>(Greeting{1, 1U << 20U, 1U << 24U, 4096}, pair.memory,
+                                [&](OutFrame f, std::uint64_t) { pair.replies.push_back(std::move(f)); });
   push(pair.out, make_message(1, 0, {2U << 20U}));
   push(pair.out, make_message(2, 0, {1U << 19U}));
   OutFrame frame;

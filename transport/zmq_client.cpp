@@ -34,7 +34,8 @@ class ZmqClient final : public ZmqChannel {
     Peer* server = find(kServerPeer);
     switch (event.kind) {
       case Link::Event::Kind::bad_handshake: turned_away(Reason::malformed, event); break;
-      case Link::Event::Kind::bad_key: turned_away(Reason::key, event); break;
+      case Link::Event::Kind::bad_key:
+      case Link::Event::Kind::unknown_key: turned_away(Reason::key, event); break;
       case Link::Event::Kind::down:
         if (server != nullptr) server->lost = true;
         state_ = State::waiting;

@@ -241,8 +241,8 @@ bool ZmqLink::next_event(Event& event) {
   event.kind = Event::Kind::bad_handshake;
   event.text = "does not speak ZMTP, or hung up during the greeting";
   if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
-    event.kind = Event::Kind::bad_key;
-    event.text = kUnknownKey;
+    event.kind = Event::Kind::unknown_key;
+    event.text = "does not know our key";
   }
   if (number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) {
     if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {

@@ -102,8 +102,7 @@ class ZmqServer final : public ZmqChannel {
     if (event.kind == Link::Event::Kind::bad_handshake)
       refused(kNoPeer, Reason::malformed,
               fmt::format("a connection to {} that {}", event.endpoint, event.text));
-    // Who came with a key that is not on the list was told of at the door.
-    if (event.kind == Link::Event::Kind::bad_key && event.text != Link::kUnknownKey)
+    if (event.kind == Link::Event::Kind::bad_key)
       refused(kNoPeer, Reason::key, fmt::format("a connection to {} that {}", event.endpoint, event.text));
     if (event.kind != Link::Event::Kind::down) return;
     const auto found = descriptors_.find(event.descriptor);

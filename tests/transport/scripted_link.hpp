@@ -87,15 +87,7 @@ class ScriptedLink final : public Link {
   bool is_readable() override { return !script_.packets.empty(); }
   int descriptor() const override { return script_.packets_come; }
   int event_descriptor() const override { return script_.events_come; }
-  int door_descriptor() const override { return -1; }
-  void answer_door() override {}
-  bool next_refusal(std::string&) override { return false; }
   const std::string& endpoint() const override { return endpoint_; }
-  std::uint64_t framing_sent() const override { return 0; }
-  std::uint64_t framing_received() const override { return 0; }
-  std::uint64_t handshakes() const override { return 0; }
-  std::uint64_t handshake_sent() const override { return 0; }
-  std::uint64_t handshake_received() const override { return 0; }
 
  private:
   Script& script_;

@@ -51,7 +51,11 @@ ClientHost::ClientHost(Channel& channel, Executor& executor, Hello hello, WorldF
     say_(fmt::format("refused ({}): {}", to_string(reason), text));
     if (reason == Reason::version) ended_(text, true);
     if (reason == Reason::limit) outbox_.on_limit();
-    if (reason == Reason::failed && deployed()) give_up(text);  // a model for which there is no memory
+  };
+  // While a task has the memory it may come back; a device that has none at rest has none for this model.
+  handlers.on_no_memory = [this](PeerId, const std::string& text) {
+    if (deployed() && running_.empty()) return give_up(text);
+    say_(text);
   };
   channel_.set_handlers(std::move(handlers));
 }

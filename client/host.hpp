@@ -53,6 +53,8 @@ class ClientHost {
   bool busy() const;
   /// Tells the server that this peer goes; whoever calls it closes the channel.
   void leave(const std::string& why);
+  /// It cannot go on: tells the server why, and `ended` hears that it failed.
+  void give_up(const std::string& why);
 
  private:
   bool deployed() const { return hello_.client.has_value(); }
@@ -68,7 +70,6 @@ class ClientHost {
   void on_trained(const Task& task, Update update, Tick took);
   void report(const Task& task, Update update);
   void on_no_room(std::optional<TaskId> task);
-  void give_up(const std::string& why);
   void on_fold(const Fold& fold);
   void on_verdicts(const Verdicts& verdicts);
   void on_collect(const Collect& collect);

@@ -242,7 +242,7 @@ void DeployedClient::take_part() {
   try {
     executor_.run();
   } catch (const std::bad_alloc& error) {
-    end(error.what(), 1);
+    host_->give_up(error.what());
   }
   executor_.cancel(std::exchange(next_look_, 0));
   channel_->close();

@@ -30,6 +30,9 @@ Fleet::Fleet(Channel& channel, Executor& executor, const Strategy& strategy, Fle
   handlers.on_refused = [this](PeerId peer, Reason reason, const std::string& text) {
     log_refusal(peer, reason, text);  // the channel counts its own
   };
+  handlers.on_no_memory = [this](PeerId peer, const std::string& text) {
+    log_refusal(peer, Reason::limit, text);
+  };
   channel_.set_handlers(std::move(handlers));
 }
 

@@ -108,6 +108,8 @@ struct ChannelHandlers {
   /// Something was refused. The text says what was found and what would be right.
   std::function<void(PeerId, Reason, const std::string&)> on_refused = [](PeerId, Reason,
                                                                           const std::string&) {};
+  /// A message was rejected because this side has no memory for it.
+  std::function<void(PeerId, const std::string&)> on_no_memory = [](PeerId, const std::string&) {};
 };
 
 /// One end. Messages to a peer arrive whole and in the order they were sent, or the peer is reported left.

@@ -52,9 +52,10 @@ class Link {
   /// The next change of a connection; false when there is none.
   virtual bool next_event(Event& event) = 0;
 
-  /// Of a client: leaves the connection there is and makes none by itself until reconnect().
+  /// Of a client: leaves the connection there is, with whatever waits in it, and makes none until
+  /// reconnect(). The descriptors are closed; nothing is received and nobody is there to send to.
   virtual void leave() = 0;
-  /// Of a client: begins anew, whatever became of the connection.
+  /// Of a client: begins anew, with new descriptors. Throws UserError when that cannot be.
   virtual void reconnect() = 0;
 
   /// Lets the socket do its housekeeping and says whether a packet waits.

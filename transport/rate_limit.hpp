@@ -18,6 +18,7 @@ class RateLimit {
     if (rate_ > 0.0)
       paid_ = std::max(paid_, now) + static_cast<Tick>(static_cast<double>(bytes) / rate_ * kSecond);
   }
+  void forgive() { paid_ = 0; }
   /// How long until all is paid for; 0 when it is.
   Tick wait(Tick now) const { return std::max<Tick>(paid_ - now, 0); }
   bool is_set() const { return rate_ > 0.0; }

@@ -65,6 +65,17 @@ void ReceiveMemory::admit() {
   anyone_waits_ = false;
 }
 
+// Idle memory of other sizes is given up before none is said to be left.
+std::byte* ReceiveMemory::take(std::size_t capacity) {
+  try {
+    return allocate_bytes(capacity);
+  } catch (const std::bad_alloc&) {
+    const std::lock_guard lock(mutex_);
+    trim_idle(0);
+  }
+  return allocate_bytes(capacity);
+}
+
 Blob ReceiveMemory::lend(const Request& request) {
   if (request.size == 0) return {};
   const std::size_t capacity = capacity_for(request.size);
@@ -76,7 +87,7 @@ Blob ReceiveMemory::lend(const Request& request) {
     // Idle memory counts against the budget too, so it makes room before more is taken.
     trim_idle(budget_ > used_ + charged ? budget_ - used_ - charged : 0);
   }
-  if (found.data == nullptr) found = {allocate_bytes(capacity), capacity};
+  if (found.data == nullptr) found = {take(capacity), capacity};
   {
     const std::lock_guard lock(mutex_);
     used_ += charged;

@@ -65,6 +65,7 @@ class ReceiveMemory : public std::enable_shared_from_this<ReceiveMemory> {
   class Lease;
 
   Blob lend(const Request& request);
+  std::byte* take(std::size_t capacity);
   Idle take_idle(std::size_t capacity);
   void trim_idle(std::uint64_t allowed);
   void give_back(std::byte* data) noexcept;

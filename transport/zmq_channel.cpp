@@ -30,11 +30,7 @@ ZmqChannel::ZmqChannel(std::unique_ptr<Link> link, AsioExecutor& executor, const
       pump();
     });
   });
-  socket_watch_ = executor.watch(link_->descriptor(), [this] { pump(); });
-  event_watch_ = executor.watch(link_->event_descriptor(), [this] {
-    link_changed_ = true;
-    pump();
-  });
+  watch_link();
   if (const int door = link_->door_descriptor(); door >= 0) {
     door_watch_ = executor.watch(door, [this] { answer_door(); });
     executor.post([this, alive] {
@@ -44,6 +40,21 @@ ZmqChannel::ZmqChannel(std::unique_ptr<Link> link, AsioExecutor& executor, const
   last_tick_ = executor.now();
   tick_timer_ = executor.after(options.heartbeat_interval, [this] { tick(); });
   schedule_pump();
+}
+
+void ZmqChannel::watch_link() {
+  socket_watch_ = executor_.watch(link_->descriptor(), [this] { pump(); });
+  event_watch_ = executor_.watch(link_->event_descriptor(), [this] {
+    link_changed_ = true;
+    pump();
+  });
+  link_changed_ = true;
+  schedule_pump();
+}
+
+void ZmqChannel::unwatch_link() {
+  socket_watch_.reset();
+  event_watch_.reset();
 }
 
 ZmqChannel::~ZmqChannel() { ZmqChannel::close(); }

@@ -85,6 +85,11 @@ class ZmqChannel : public Channel {
   void schedule_pump();
   /// For what waits for room in the socket: a short while later at the latest.
   void pump_later();
+  /// The link's descriptors are looked at, or, while it has none, not.
+  void watch_link();
+  void unwatch_link();
+  /// Credits that were given and not used are not held against the next conversation.
+  void forget_debts() { downlink_.forgive(); }
   Greeting greeting() const;
   OutFrame notice_frame(FrameKind kind, Reason reason, const std::string& text) const;
 

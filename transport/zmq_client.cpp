@@ -6,8 +6,8 @@ namespace fedloom {
 
 namespace {
 
-constexpr Tick kFirstPause = kSecond;
-constexpr int kMostDoublings = 5;  // up to half a minute or so from one try to the next
+constexpr Tick kFirstPause = 50 * kMillisecond;
+constexpr int kMostDoublings = 9;  // up to half a minute or so from one try to the next
 
 class ZmqClient final : public ZmqChannel {
  public:
@@ -33,12 +33,14 @@ class ZmqClient final : public ZmqChannel {
   void on_link_event(const Link::Event& event) override {
     Peer* server = find(kServerPeer);
     switch (event.kind) {
-      case Link::Event::Kind::bad_handshake: turned_away(Reason::malformed, event); break;
+      case Link::Event::Kind::bad_handshake: turned_away(Reason::malformed, event.text); break;
       case Link::Event::Kind::bad_key:
-      case Link::Event::Kind::unknown_key: turned_away(Reason::key, event); break;
+      case Link::Event::Kind::unknown_key: turned_away(Reason::key, event.text); break;
       case Link::Event::Kind::down:
         if (server != nullptr) server->lost = true;
-        state_ = State::waiting;
+        if (state_ == State::waiting) return turned_away(Reason::malformed, "hung up during the greeting");
+        down_ =
+            true;  // once what it sent is read, we knock: ZeroMQ would at once, or after some errors never
         break;
       case Link::Event::Kind::up:
         if (server != nullptr) server->lost = true;
@@ -49,12 +51,19 @@ class ZmqClient final : public ZmqChannel {
 
   void on_drained() override {
     ZmqChannel::on_drained();
+    if (std::exchange(down_, false)) {
+      if (state_ == State::hello_due || state_ == State::greeting)
+        turned_away(Reason::disconnected, "hung up before it answered");
+      else
+        knock_later();
+    }
     say_hello();
   }
   void on_tick() override {
     if (state_ == State::greeting && executor_.now() - greeted_ > options_.heartbeat_timeout) knock_later();
     say_hello();
     if (Peer* server = find(kServerPeer)) {
+      if (executor_.now() - joined_ > options_.heartbeat_timeout) knocks_ = 0;  // it was no flash in the pan
       const Frame frame{.kind = FrameKind::heartbeat, .flags = kWantsAnswer};
       queue_control(*server, make_frame(frame, encode_instance(options_.instance)));
     }
@@ -80,14 +89,14 @@ class ZmqClient final : public ZmqChannel {
     if (reason == Reason::none && kind == FrameKind::refuse) reason = parse(parsed.frame.body, notice, text);
     if (reason != Reason::none) {
       stats_.received.refused_bytes += packet.bytes;
-      refused(kServerPeer, reason, std::move(text));
+      if (std::exchange(told_, text) != text) refused(kServerPeer, reason, std::move(text));
       return;
     }
     stats_.received.control_bytes += packet.bytes;
     if (state_ != State::greeting) return;
     if (kind == FrameKind::welcome) {
       state_ = State::joined;
-      knocks_ = 0;
+      joined_ = executor_.now();
       told_.clear();
       add_peer(kServerPeer, packet, theirs);
     } else if (kind == FrameKind::refuse && notice.reason != Reason::disconnected) {
@@ -139,26 +148,35 @@ class ZmqClient final : public ZmqChannel {
     if (state_ == State::dismissed && reason != Reason::none) knock_later();
   }
 
-  // The connection never became a conversation. It is said once, and tried again by us, less and less often:
-  // ZeroMQ would at once, or never.
-  void turned_away(Reason reason, const Link::Event& event) {
-    if (std::exchange(told_, event.text) != event.text)
-      refused(kNoPeer, reason, fmt::format("{} {}", event.endpoint, event.text));
+  // The connection never became a conversation. It is said once, and tried again less and less often.
+  void turned_away(Reason reason, const std::string& why) {
+    if (std::exchange(told_, why) != why)
+      refused(kNoPeer, reason, fmt::format("{} {}", link_->endpoint(), why));
     knock_later();
   }
 
   void knock_later() {
     if (knock_timer_ != 0) return;
+    unwatch_link();
     link_->leave();
     state_ = State::waiting;
+    down_ = false;
+    forget_debts();
     // Spread over time, so that a fleet does not come back at once.
     const double spread = 0.5 + static_cast<double>(options_.instance % 1024) / 1024.0;
-    const Tick pause = std::min(options_.heartbeat_interval, kFirstPause)
-                       << std::min(knocks_++, kMostDoublings);
+    const Tick pause = kFirstPause << std::min(knocks_++, kMostDoublings);
     knock_timer_ = executor_.after(static_cast<Tick>(spread * static_cast<double>(pause)), [this] {
       knock_timer_ = 0;
-      link_->reconnect();
+      knock();
     });
+  }
+  void knock() {
+    try {
+      link_->reconnect();
+    } catch (const UserError& error) {
+      return turned_away(Reason::disconnected, error.what());
+    }
+    watch_link();
   }
   void no_more_knocks() {
     executor_.cancel(knock_timer_);
@@ -166,7 +184,9 @@ class ZmqClient final : public ZmqChannel {
   }
 
   State state_ = State::waiting;
-  Tick greeted_ = 0;         // when hello went out
+  Tick greeted_ = 0;   // when hello went out
+  bool down_ = false;  // the connection is, and what it sent is being read
+  Tick joined_ = 0;
   std::string told_;         // what the user was told of connections that failed
   TimerId knock_timer_ = 0;  // not 0: no connection until then
   int knocks_ = 0;           // since the last conversation

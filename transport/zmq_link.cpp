@@ -28,7 +28,7 @@ constexpr int kKeepaliveIdle = 60;
 constexpr int kKeepaliveInterval = 15;
 constexpr int kKeepaliveCount = 4;
 constexpr int kUnacknowledgedMs = 120'000;
-constexpr int kWatched = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+constexpr int kWatched = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
                          ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                          ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 
@@ -67,23 +67,36 @@ std::span<const std::byte> bytes_of(const zmq::message_t& part) {
 
 struct ZmqLink::State {
   zmq::context_t context;
-  zmq::socket_t socket;
+  zmq::socket_t socket;  // none while a client is away
   zmq::socket_t monitor;
   Role role;
+  Endpoint where;
+  Tick linger;
+  const Security* security;
   std::string endpoint;
   std::array<zmq::message_t, 2> parts;
   zmq::message_t scratch;
   std::uint64_t framing_sent = 0;
   std::uint64_t framing_received = 0;
   std::uint64_t handshakes = 0;
+  std::uint64_t sockets = 0;
   bool connected = false;  // of a client
-  int current = -1;        // descriptor of a client's newest connection
-  bool has_keys;
   std::unique_ptr<ZmqAdmission> door;
 
-  State(Role its_role, const Endpoint& where, Tick linger, const Security* security)
-      : context(1), socket(context, type(its_role)), role(its_role), has_keys(security != nullptr) {
+  State(Role its_role, Endpoint its_endpoint, Tick its_linger, const Security* its_security)
+      : context(1),
+        role(its_role),
+        where(std::move(its_endpoint)),
+        linger(its_linger),
+        security(its_security) {
     keep_freed_memory();
+  }
+
+  bool is_open() const { return static_cast<bool>(socket); }
+  bool has_keys() const { return security != nullptr; }
+
+  void open() {
+    socket = zmq::socket_t(context, type(role));
     socket.set(zmq::sockopt::linger, static_cast<int>(linger / kMillisecond));
     socket.set(zmq::sockopt::sndhwm, kHighWater);
     socket.set(zmq::sockopt::rcvhwm, kHighWater);
@@ -105,36 +118,45 @@ struct ZmqLink::State {
       socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
       socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
     }
-    if (security != nullptr) lock(*security);
-    constexpr const char* kMonitor = "inproc://monitor";
-    if (zmq_socket_monitor(socket.handle(), kMonitor, kWatched) != 0) throw zmq::error_t();
+    if (security != nullptr) lock();
+    const std::string name = fmt::format("inproc://monitor-{}", ++sockets);
+    if (zmq_socket_monitor(socket.handle(), name.c_str(), kWatched) != 0) throw zmq::error_t();
     monitor = zmq::socket_t(context, zmq::socket_type::pair);
     monitor.set(zmq::sockopt::linger, 0);
-    monitor.connect(kMonitor);
+    monitor.connect(name);
+    join();
+  }
+  // With whatever waits in it. Nothing of its connection is heard again.
+  void drop() {
+    connected = false;
+    if (!is_open()) return;
+    socket.set(zmq::sockopt::linger, 0);
+    monitor.close();
+    socket.close();
   }
 
-  void lock(const Security& security) {
-    socket.set(zmq::sockopt::curve_secretkey, key_bytes(security.own.secret_key));
-    socket.set(zmq::sockopt::curve_publickey, key_bytes(security.own.public_key));
+  void lock() {
+    socket.set(zmq::sockopt::curve_secretkey, key_bytes(security->own.secret_key));
+    socket.set(zmq::sockopt::curve_publickey, key_bytes(security->own.public_key));
     if (role == Role::client) {
-      socket.set(zmq::sockopt::curve_serverkey, key_bytes(security.server_key));
+      socket.set(zmq::sockopt::curve_serverkey, key_bytes(security->server_key));
       return;
     }
     socket.set(zmq::sockopt::curve_server, true);
     socket.set(zmq::sockopt::zap_domain, "fedloom");
-    door = std::make_unique<ZmqAdmission>(context, security.admits);
+    door = std::make_unique<ZmqAdmission>(context, security->admits);
   }
 
   // On the wire, with what CURVE adds inside.
   std::uint64_t part_bytes(std::uint64_t size) const {
-    return has_keys ? kCurvePartBytes + zmtp_part_bytes(size + kCurvePartBytes) : zmtp_part_bytes(size);
+    return has_keys() ? kCurvePartBytes + zmtp_part_bytes(size + kCurvePartBytes) : zmtp_part_bytes(size);
   }
 
   static zmq::socket_type type(Role role) {
     return role == Role::server ? zmq::socket_type::router : zmq::socket_type::dealer;
   }
 
-  void open(const Endpoint& where) {
+  void join() {
     try {
       if (role == Role::server) {
         if (where.kind == Endpoint::Kind::ipc) refuse_taken_ipc_path(where);
@@ -150,22 +172,12 @@ struct ZmqLink::State {
     }
   }
 
-  void note(int number, int value) {
-    if (number == ZMQ_EVENT_CONNECTED) current = value;
-  }
-  /// Of a connection that a client has left, or a step on the way to one.
-  bool is_no_news(int number, int value) const {
-    if (number == ZMQ_EVENT_CONNECTED) return true;
-    if (role == Role::server) return false;
-    return current < 0 || (number == ZMQ_EVENT_DISCONNECTED && value != current);
-  }
-
   bool receive_part(zmq::message_t& part) { return socket.recv(part, zmq::recv_flags::dontwait).has_value(); }
 };
 
 ZmqLink::ZmqLink(Role role, const Endpoint& endpoint, Tick linger, const Security* security)
     : state_(std::make_unique<State>(role, endpoint, linger, security)) {
-  state_->open(endpoint);
+  state_->open();
 }
 
 ZmqLink::~ZmqLink() {
@@ -173,12 +185,13 @@ ZmqLink::~ZmqLink() {
   while (next_event(event)) {
   }
   // Without a connection nothing can leave, so there is nothing to linger for.
-  if (state_->role == Role::client && !state_->connected) state_->socket.set(zmq::sockopt::linger, 0);
+  if (state_->role == Role::client && !state_->connected) state_->drop();
 }
 
 bool ZmqLink::receive(Packet& packet) {
   State& s = *state_;
   packet = {};
+  if (!s.is_open()) return false;
   if (s.role == Role::server) {
     if (!s.receive_part(s.scratch)) return false;
     packet.route.assign(static_cast<const char*>(s.scratch.data()), s.scratch.size());
@@ -204,6 +217,7 @@ bool ZmqLink::receive(Packet& packet) {
 
 ZmqLink::Sent ZmqLink::send(const std::string& route, const OutFrame& frame) {
   State& s = *state_;
+  if (!s.is_open()) return Sent::gone;
   constexpr auto kNoWait = zmq::send_flags::dontwait;
   const bool two = !frame.second.empty();
   try {
@@ -228,14 +242,11 @@ bool ZmqLink::next_event(Event& event) {
   zmq::message_t where;
   std::uint16_t number = 0;
   std::int32_t value = 0;
-  do {
-    if (!s.monitor.recv(what, zmq::recv_flags::dontwait)) return false;
-    FEDLOOM_CHECK(what.size() == 6 && what.more(), "a monitor event of {} bytes", what.size());
-    static_cast<void>(s.monitor.recv(where, zmq::recv_flags::none));  // parts arrive together
-    std::memcpy(&number, what.data(), sizeof number);
-    std::memcpy(&value, static_cast<const char*>(what.data()) + sizeof number, sizeof value);
-    s.note(number, value);
-  } while (s.is_no_news(number, value));
+  if (!s.is_open() || !s.monitor.recv(what, zmq::recv_flags::dontwait)) return false;
+  FEDLOOM_CHECK(what.size() == 6 && what.more(), "a monitor event of {} bytes", what.size());
+  static_cast<void>(s.monitor.recv(where, zmq::recv_flags::none));  // parts arrive together
+  std::memcpy(&number, what.data(), sizeof number);
+  std::memcpy(&value, static_cast<const char*>(what.data()) + sizeof number, sizeof value);
   event.descriptor = value;
   event.endpoint = where.to_string();
   event.kind = Event::Kind::bad_handshake;
@@ -247,7 +258,7 @@ bool ZmqLink::next_event(Event& event) {
   if (number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) {
     if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {
       event.kind = Event::Kind::bad_key;
-      event.text = s.has_keys ? "has no keys, and we have" : "wants keys, and we have none";
+      event.text = s.has_keys() ? "has no keys, and we have" : "wants keys, and we have none";
     } else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC) {
       event.kind = Event::Kind::bad_key;
       event.text = "has another key than it should";
@@ -265,22 +276,17 @@ bool ZmqLink::next_event(Event& event) {
   return true;
 }
 
-void ZmqLink::leave() {
-  State& s = *state_;
-  s.current = -1;
-  s.connected = false;
-  try {
-    s.socket.disconnect(s.endpoint);
-  } catch (const zmq::error_t&) {  // it has given up by itself
-  }
-}
+void ZmqLink::leave() { state_->drop(); }
 
+// A new socket: of the old one's connection, which may still be on its way, nothing is to come.
 void ZmqLink::reconnect() {
-  leave();
-  state_->socket.connect(state_->endpoint);
+  state_->drop();
+  state_->open();
 }
 
-bool ZmqLink::is_readable() { return (state_->socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; }
+bool ZmqLink::is_readable() {
+  return state_->is_open() && (state_->socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
+}
 int ZmqLink::descriptor() const { return state_->socket.get(zmq::sockopt::fd); }
 int ZmqLink::event_descriptor() const { return state_->monitor.get(zmq::sockopt::fd); }
 const std::string& ZmqLink::endpoint() const { return state_->endpoint; }
@@ -288,11 +294,11 @@ std::uint64_t ZmqLink::framing_sent() const { return state_->framing_sent; }
 std::uint64_t ZmqLink::framing_received() const { return state_->framing_received; }
 std::uint64_t ZmqLink::handshakes() const { return state_->handshakes; }
 std::uint64_t ZmqLink::handshake_sent() const {
-  if (!state_->has_keys) return kZmtpHandshakeBytes;
+  if (!state_->has_keys()) return kZmtpHandshakeBytes;
   return state_->role == Role::client ? kCurveClientHandshakeBytes : kCurveServerHandshakeBytes;
 }
 std::uint64_t ZmqLink::handshake_received() const {
-  if (!state_->has_keys) return kZmtpHandshakeBytes;
+  if (!state_->has_keys()) return kZmtpHandshakeBytes;
   return state_->role == Role::client ? kCurveServerHandshakeBytes : kCurveClientHandshakeBytes;
 }
 

@@ -29,7 +29,10 @@ ZmqChannel::Peer& ZmqChannel::add_peer(PeerId id, const Link::Packet& packet, co
       [this, raw = peer.get()](OutFrame frame, std::uint64_t permitted) {
         answer(*raw, std::move(frame), permitted);
       },
-      [this, id](const std::string& text) { refused(id, Reason::failed, text); },
+      [this, id](const std::string& text) {
+        ++stats_.refused[static_cast<std::size_t>(Reason::limit)];
+        events_.push_back([this, id, text] { handlers_.on_no_memory(id, text); });
+      },
       downlink_.is_set() ? Inbound::kLeastWindow : Inbound::kWindow);
   peer->heard = peer->progress = executor_.now();
   routes_[peer->route] = id;

@@ -99,7 +99,7 @@ class UnreliableNetwork {
         [this, connection, from](const boost::system::error_code& error, std::size_t size) {
           if (error) return connection->close();
           connection->silent = connection->silent || random_.bernoulli(faults_.silence);
-          if (connection->silent) return read(connection, from);
+          if (connection->silent) return silent_.push_back(connection);  // neither read nor closed any more
           after_delay(connection, from, [this, connection, from, size] { pass(connection, from, size); });
         });
   }
@@ -160,6 +160,7 @@ class UnreliableNetwork {
   boost::asio::ip::tcp::acceptor acceptor_;
   std::string endpoint_;
   std::vector<std::weak_ptr<Connection>> connections_;
+  std::vector<Held> silent_;  // open until the end, as both sides believe
   std::jthread thread_;
 };
 

@@ -188,19 +188,24 @@ TEST_F(ClientSessionTest, CreditsAreOfOneConversation) {
   ASSERT_TRUE(joins(1));
   const auto announce = [&](std::uint32_t stream) {
     std::vector<std::byte> body;
-    append(body, MessageShape{1, 0, {4'000}});
+    append(body, MessageShape{1, 0, {1'000'000}});
     say(make_frame({.kind = FrameKind::announce, .stream = stream}, body));
   };
-  announce(1);  // its credit is given, and what it lets in is paid for by a fifth of a second
+  announce(1);  // its credit is given, and what it lets in is paid for by fifty seconds
   announce(2);
   ASSERT_TRUE(wait([&] { return sent(FrameKind::grant) == 1 && script_.packets.empty(); }));
   say(make_frame({.kind = FrameKind::refuse}, encode(Notice{Reason::disconnected, "say hello first"})));
   ASSERT_TRUE(joins(2));
+  EXPECT_EQ(sent(FrameKind::grant), 1U);
+  say(make_frame({.kind = FrameKind::goodbye}, encode(Notice{Reason::late, "go"})));
+  ASSERT_TRUE(wait([&] { return script_.reconnected == 1; }));
+  up();
+  ASSERT_TRUE(joins(3));  // what was not used is forgotten with the connection
   announce(1);
   ASSERT_TRUE(wait([&] { return sent(FrameKind::grant) == 2; }));
-  const std::vector<std::byte>& last = script_.sent[""].back();
-  const ParsedFrame parsed = parse_frame(last);
-  ASSERT_EQ(parsed.frame.kind, FrameKind::grant);
+  ParsedFrame parsed;
+  for (const std::vector<std::byte>& frame : script_.sent[""])
+    if (static_cast<FrameKind>(frame.at(6)) == FrameKind::grant) parsed = parse_frame(frame);
   EXPECT_EQ(parsed.frame.stream, 1U);
 }
 

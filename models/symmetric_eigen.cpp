@@ -31,6 +31,10 @@ std::vector<double> gram_matrix(std::span<const float> y, std::size_t d) {
     gemm({d, d, count, plain(y.data() + first, m), transposed(y.data() + first, m), part.data(), d});
     for (std::size_t i = 0; i < gram.size(); ++i) gram[i] += static_cast<double>(part[i]);
   }
+  // A product of floats by tiles need not be symmetric to the last bit; the half that LAPACK reads is taken
+  // for both.
+  for (std::size_t i = 0; i < d; ++i)
+    for (std::size_t j = i + 1; j < d; ++j) gram[j * d + i] = gram[i * d + j];
   return gram;
 }
 

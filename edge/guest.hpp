@@ -24,18 +24,16 @@ struct LimitsConfig {
     v("threads", threads, "cores that training may use; 0: all that the process may", between(0, 1024));
     v("memory", memory,
       "memory for data, model and training; program, libraries and their buffers take some 10 to 20 MB "
-      "beside it. "
-      "What takes more is refused, and the server told why; `fedloom-client` alone keeps to it. 0: no limit");
+      "beside it. What takes more is refused, and the server told why; `fedloom-client` alone keeps to "
+      "it. 0: no limit");
     v("nice", nice, "priority below other programs, as of nice(1); 0: like them", between(0, 19));
     v("uplink", uplink,
       "bytes per second that the client sends, on average and in bursts of a quarter megabyte: 500kB/s, "
-      "4Mbit/s. "
-      "At least 20kB/s; 0: no limit",
+      "4Mbit/s. At least 20kB/s; 0: no limit",
       at_least(0));
     v("downlink", downlink,
       "bytes per second that the client lets the server send, on average and in bursts of 2 MB; messages of "
-      "up to "
-      "64 KiB are counted and not held back. At least 20kB/s; 0: no limit",
+      "up to 64 KiB are counted and not held back. At least 20kB/s; 0: no limit",
       at_least(0));
   }
 };

@@ -39,8 +39,8 @@ class ZmqClient final : public ZmqChannel {
       case Link::Event::Kind::down:
         if (server != nullptr) server->lost = true;
         if (state_ == State::waiting) return turned_away(Reason::malformed, "hung up during the greeting");
-        down_ =
-            true;  // once what it sent is read, we knock: ZeroMQ would at once, or after some errors never
+        // Once what it sent is read, we knock: ZeroMQ would at once, or after some errors never.
+        down_ = true;
         break;
       case Link::Event::Kind::up:
         if (server != nullptr) server->lost = true;
@@ -189,7 +189,7 @@ class ZmqClient final : public ZmqChannel {
   Tick joined_ = 0;
   std::string told_;         // what the user was told of connections that failed
   TimerId knock_timer_ = 0;  // not 0: no connection until then
-  int knocks_ = 0;           // since the last conversation
+  int knocks_ = 0;           // since the last conversation that lasted
 };
 
 }  // namespace

@@ -8,38 +8,17 @@
 #include <memory>
 #include <vector>
 
+#include "tests/fuzz/script.hpp"
 #include "transport/inbound.hpp"
 #include "transport/outbound.hpp"
 
 namespace {
 
 using namespace fedloom;  // NOLINT
+using fedloom::testing::Script;
 
 constexpr std::uint64_t kBudget = 1U << 20U;
 constexpr Greeting kCaps{1, 4U << 20U, 1U << 20U, 256};
-
-// Reads numbers and runs of bytes off the input.
-class Script {
- public:
-  explicit Script(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  bool ended() const { return bytes_.empty(); }
-  template <class T>
-  T number() {
-    T value{};
-    const std::size_t size = std::min(sizeof value, bytes_.size());
-    if (size > 0) std::memcpy(&value, bytes_.data(), size);
-    bytes_ = bytes_.subspan(size);
-    return value;
-  }
-  std::span<const std::byte> run(std::size_t size) {
-    const auto taken = bytes_.first(std::min(size, bytes_.size()));
-    bytes_ = bytes_.subspan(taken.size());
-    return taken;
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-};
 
 // One side of a conversation whose other side is the fuzzer.
 struct Conversation {

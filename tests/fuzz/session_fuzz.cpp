@@ -12,37 +12,17 @@
 #include <string>
 #include <vector>
 
+#include "tests/fuzz/script.hpp"
 #include "tests/transport/scripted_link.hpp"
 #include "transport/zmq_channel.hpp"
 
 namespace {
 
 using namespace fedloom;  // NOLINT
+using fedloom::testing::Script;
 using fedloom::testing::ScriptedLink;
 
 constexpr std::size_t kRoutes = 4;
-
-class Input {
- public:
-  explicit Input(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  bool ended() const { return bytes_.empty(); }
-  template <class T>
-  T number() {
-    T value{};
-    const std::size_t size = std::min(sizeof value, bytes_.size());
-    if (size > 0) std::memcpy(&value, bytes_.data(), size);
-    bytes_ = bytes_.subspan(size);
-    return value;
-  }
-  std::vector<std::byte> run(std::size_t size) {
-    const auto taken = bytes_.first(std::min(size, bytes_.size()));
-    bytes_ = bytes_.subspan(taken.size());
-    return {taken.begin(), taken.end()};
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-};
 
 class Session {
  public:
@@ -64,14 +44,12 @@ class Session {
                             .on_refused = [](PeerId, Reason, const std::string&) {}});
   }
 
-  void act(Input& input) {
+  void act(Script& input) {
     const std::string route = "route " + std::to_string(input.number<std::uint8_t>() % kRoutes);
     switch (input.number<std::uint8_t>() % 10) {
       case 0: connect(route); break;
       case 1: disconnect(route); break;
-      case 2:
-        say(route, {input.run(input.number<std::uint8_t>()), input.run(input.number<std::uint8_t>())});
-        break;
+      case 2: say(route, {bytes_of(input), bytes_of(input)}); break;
       case 3: hello(route, input.number<std::uint8_t>() % 4); break;
       case 4:
       case 5:
@@ -106,6 +84,10 @@ class Session {
   }
 
  private:
+  static std::vector<std::byte> bytes_of(Script& input) {
+    const auto run = input.run(input.number<std::uint8_t>());
+    return {run.begin(), run.end()};
+  }
   static std::vector<std::byte> parts_of(const OutFrame& frame) { return frame.first; }
 
   void heard(Message&& message) { honest_heard_ = honest_heard_ || (honest_ && message.type == 7); }
@@ -130,7 +112,7 @@ class Session {
     say(route, {parts_of(make_frame({.kind = FrameKind::hello},
                                     encode(Greeting{instance, 1U << 20U, 1U << 16U, 16})))});
   }
-  void say_well_formed(const std::string& route, Input& input) {
+  void say_well_formed(const std::string& route, Script& input) {
     Frame frame;
     frame.kind = static_cast<FrameKind>(1 + input.number<std::uint8_t>() % 10);
     frame.flags = input.number<std::uint8_t>();
@@ -158,7 +140,7 @@ class Session {
     const auto again = said_[which % said_.size()];
     say(again.first, again.second);
   }
-  void send(Input& input) {
+  void send(Script& input) {
     const std::vector<PeerId> peers = channel_->peers();
     const std::uint8_t what = input.number<std::uint8_t>();
     if (peers.empty()) return;
@@ -189,7 +171,7 @@ class Session {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Input input(std::as_bytes(std::span(data, size)));
+  Script input(std::as_bytes(std::span(data, size)));
   Session session(input.number<std::uint8_t>() % 2 == 0);
   for (int acts = 0; acts < 300 && !input.ended(); ++acts) session.act(input);
   session.end();

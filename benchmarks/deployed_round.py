@@ -4,6 +4,8 @@
 Prints one JSON line: median and spread of the round time, peak memory of the server and of a client.
     benchmarks/deployed_round.py --fedloom build/release/fedloom --clients 10 --megabytes 0.8 --transport tcp
 With --device PROGRAM they are clients by that program (fedloom-client), and a thousand of them fit into memory.
+With --strangers N so many connections come at half the rounds, every other one with garbage, the rest saying nothing, and
+stay; the rounds before and after are told apart, and the ratio of their medians is printed.
 With --experiment FILE the clients train as the file says; otherwise a round is empty: the model goes out,
 an update of the same size comes back, nothing is trained.
 """
@@ -11,10 +13,14 @@ import argparse
 import json
 import os
 import pathlib
+import resource
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 EMPTY = """
 seed: 1
@@ -40,6 +46,38 @@ def peak_memory(pid):
     return 0
 
 
+class Strangers(threading.Thread):
+    """Comes to the port once half the rounds are done, and stays."""
+
+    def __init__(self, endpoint, log, count, after):
+        super().__init__(daemon=True)
+        self.address = ("127.0.0.1", int(endpoint.rsplit(":", 1)[1]))
+        self.log, self.count, self.after = log, count, after
+        self.first_round = 0  # that began when they were coming
+        self.sockets = []
+
+    def rounds(self):
+        return self.log.read_text().count('"event":"machine"') if self.log.exists() else 0
+
+    def run(self):
+        while (done := self.rounds()) < self.after:
+            time.sleep(0.05)
+        self.first_round = done + 1
+        garbage = b"\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL" + 200 * b"Z"  # begins as ZeroMQ's greeting does
+        for index in range(self.count):
+            try:
+                self.sockets.append(socket.create_connection(self.address, timeout=5))
+                if index % 2 == 0:
+                    self.sockets[-1].sendall(garbage)
+            except OSError:
+                pass  # refused, or ended while it was talking
+
+
+def milliseconds(rounds):
+    return {"median": round(1e3 * statistics.median(rounds), 3),
+            "p99": round(1e3 * sorted(rounds)[min(len(rounds) - 1, round(0.99 * len(rounds)))], 3)}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fedloom", default="build/release/fedloom")
@@ -49,8 +87,13 @@ def main():
     parser.add_argument("--transport", choices=["tcp", "ipc"], default="tcp")
     parser.add_argument("--experiment")
     parser.add_argument("--device")
+    parser.add_argument("--strangers", type=int, default=0)
     parser.add_argument("--set", action="append", default=[])
     arguments = parser.parse_args()
+    if arguments.strangers and (arguments.transport != "tcp" or arguments.experiment):
+        parser.error("strangers come by tcp, to empty rounds")
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     fedloom = str(pathlib.Path(arguments.fedloom).resolve())
 
     with tempfile.TemporaryDirectory() as folder:
@@ -86,6 +129,10 @@ def main():
                     words = [arguments.device, str(file), "--quiet"]
                 clients.append(subprocess.Popen(words))
             client_peak = 0
+            strangers = Strangers(endpoint, pathlib.Path(f"{folder}/run/run.jsonl"), arguments.strangers,
+                                  arguments.rounds // 2)
+            if arguments.strangers:
+                strangers.start()
             for line in server.stderr:
                 client_peak = max(client_peak, peak_memory(clients[0].pid))
             code = server.wait(timeout=600)
@@ -101,6 +148,12 @@ def main():
                  if '"event":"machine"' in line]
         rounds = [b - a for a, b in zip(walls, walls[1:])][2:]  # the first rounds touch fresh memory
         summary = json.load(open(f"{folder}/run/summary.json"))
+        disturbed = {}
+        if arguments.strangers:
+            quiet, flooded = rounds[:strangers.first_round - 4], rounds[strangers.first_round - 4:]
+            disturbed = {"strangers": len(strangers.sockets), "quiet_milliseconds": milliseconds(quiet),
+                         "flooded_milliseconds": milliseconds(flooded),
+                         "ratio": round(statistics.median(flooded) / statistics.median(quiet), 3)}
         print(json.dumps({
             "clients": arguments.clients, "transport": arguments.transport, "rounds": len(walls),
             "median_round_seconds": round(statistics.median(rounds), 6),
@@ -108,7 +161,7 @@ def main():
             "fastest_round_seconds": round(min(rounds), 6), "slowest_round_seconds": round(max(rounds), 6),
             "server_peak_megabytes": round(summary["peak_rss_bytes"]["server"] / 1e6, 1),
             "client_peak_megabytes": round(client_peak / 1e6, 1),
-            "accuracy": summary["final_test_accuracy"]}))
+            "accuracy": summary["final_test_accuracy"], **disturbed}))
 
 
 if __name__ == "__main__":

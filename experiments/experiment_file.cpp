@@ -71,6 +71,11 @@ Experiment load_experiment(const std::string& file, const std::vector<std::strin
   ConfigNode root = ConfigNode::from_file(file);
   if (!root.is_map())
     throw user_error("{}: holds no experiment; expected keys such as data, model, strategy", file);
+  if (const ConfigNode base = root.child("experiment"); base.present())
+    base.fail(
+        fmt::format("makes this the file of a sweep, which is many runs; expected one experiment. Run it "
+                    "with: fedloom sweep {} (--dry-run shows what that runs)",
+                    file));
   for (const std::string& assignment : overrides) root = root.with_override(assignment);
   Experiment experiment = read_experiment(root);
   experiment.folder = std::filesystem::absolute(file).parent_path().string();

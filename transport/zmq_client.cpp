@@ -61,6 +61,14 @@ class ZmqClient final : public ZmqChannel {
   }
   void on_tick() override {
     if (state_ == State::greeting && executor_.now() - greeted_ > options_.heartbeat_timeout) knock_later();
+    // Every attempt should have ended by now, and the socket has made another. That is its business, not
+    // ours, and we need not rely on it.
+    if (state_ == State::waiting && knock_timer_ == 0 &&
+        executor_.now() - knocked_ > options_.heartbeat_timeout) {
+      unwatch_link();
+      link_->leave();
+      knock();
+    }
     say_hello();
     if (Peer* server = find(kServerPeer)) {
       if (executor_.now() - joined_ > options_.heartbeat_timeout) knocks_ = 0;  // it was no flash in the pan
@@ -171,6 +179,7 @@ class ZmqClient final : public ZmqChannel {
     });
   }
   void knock() {
+    knocked_ = executor_.now();
     try {
       link_->reconnect();
     } catch (const UserError& error) {
@@ -184,8 +193,9 @@ class ZmqClient final : public ZmqChannel {
   }
 
   State state_ = State::waiting;
-  Tick greeted_ = 0;   // when hello went out
-  bool down_ = false;  // the connection is, and what it sent is being read
+  Tick knocked_ = executor_.now();  // when the socket began to look for a connection
+  Tick greeted_ = 0;                // when hello went out
+  bool down_ = false;               // the connection is, and what it sent is being read
   Tick joined_ = 0;
   std::string told_;         // what the user was told of connections that failed
   TimerId knock_timer_ = 0;  // not 0: no connection until then

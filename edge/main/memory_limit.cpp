@@ -6,8 +6,10 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <new>
@@ -17,12 +19,20 @@ namespace {
 constinit std::atomic<std::uint64_t> held{0};
 constinit std::atomic<std::uint64_t> most{std::numeric_limits<std::uint64_t>::max()};
 
+// Its text is its own: where memory has run out none is asked for.
 class OverLimit : public std::bad_alloc {
  public:
-  const char* what() const noexcept override {
-    return "more memory is needed than limits.memory allows; raise it, or take a smaller model, batch or "
-           "data set";
+  OverLimit(std::size_t wanted, std::uint64_t taken, std::uint64_t limit) {
+    const auto megabytes = [](auto bytes) { return static_cast<double>(bytes) / 1e6; };
+    (void)std::snprintf(text_.data(), text_.size(),
+                        "limits.memory allows %.1f MB, of which %.1f MB are taken, and a block of %.1f MB is "
+                        "needed; raise it, or take a smaller model, batch or data set",
+                        megabytes(limit), megabytes(taken), megabytes(wanted));
   }
+  const char* what() const noexcept override { return text_.data(); }
+
+ private:
+  std::array<char, 256> text_{};
 };
 
 [[maybe_unused]] void* allocate(std::size_t size, std::size_t alignment) {
@@ -30,7 +40,7 @@ class OverLimit : public std::bad_alloc {
   const std::uint64_t with_it = held.fetch_add(size, std::memory_order_relaxed) + size;
   if (size >= fedloom::kLimitedBlock && with_it > most.load(std::memory_order_relaxed)) {
     held.fetch_sub(size, std::memory_order_relaxed);
-    throw OverLimit();
+    throw OverLimit(size, with_it - size, most.load(std::memory_order_relaxed));
   }
   void* memory =
       alignment <= alignof(std::max_align_t) ? std::malloc(size) : std::aligned_alloc(alignment, size);

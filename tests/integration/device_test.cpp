@@ -98,7 +98,7 @@ TEST_F(DeviceTest, AModelThatDoesNotFitIsRefused) {
   const auto device = start_device(0, federation.endpoint(), "limits: {memory: 8MB}\n");
   const Ended ended = device->wait();
   EXPECT_EQ(ended.code, 1) << ended.err;
-  EXPECT_NE(ended.err.find("limits.memory"), std::string::npos) << ended.err;
+  EXPECT_NE(ended.err.find("limits.memory allows 8.0 MB, of which "), std::string::npos) << ended.err;
   EXPECT_TRUE(federation.wait_for_event("limits.memory"));
   EXPECT_TRUE(federation.server().running());
 }

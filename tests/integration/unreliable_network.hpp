@@ -29,6 +29,8 @@ struct Faults {
   double pieces = 0.3;                            // sent in two, the second later
   double cut = 0.005;                             // part of it is sent, then the connection breaks
   double silence = 0.002;                         // nothing passes any more, either way, and nobody is told
+  double nobody = 0.05;                           // of a new connection: accepted, and nothing more ever
+  double stranger = 0.05;                         // of a new connection: somebody else answers, with noise
 };
 
 /// Works on a thread of its own until it is destroyed.
@@ -80,6 +82,14 @@ class UnreliableNetwork {
     acceptor_.async_accept([this](const boost::system::error_code& error, Socket client) {
       if (error) return;
       const auto connection = std::make_shared<Connection>(std::move(client), context_);
+      if (random_.bernoulli(faults_.nobody)) {
+        silent_.push_back(connection);
+        return accept();
+      }
+      if (random_.bernoulli(faults_.stranger)) {
+        answer_noise(connection);
+        return accept();
+      }
       boost::system::error_code refused;
       connection->ends[1].connect({boost::asio::ip::address_v4::loopback(), server_port_}, refused);
       if (refused) {
@@ -91,6 +101,12 @@ class UnreliableNetwork {
       }
       accept();
     });
+  }
+
+  // Stays open: it is for the other side to see that nothing sensible comes.
+  void answer_noise(const Held& connection) {
+    for (char& byte : connection->buffers[1]) byte = static_cast<char>(random_.below(256));
+    write(connection, 1, 0, 1 + random_.below(200), [this, connection] { silent_.push_back(connection); });
   }
 
   void read(const Held& connection, std::size_t from) {

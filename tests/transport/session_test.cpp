@@ -105,12 +105,15 @@ TEST_F(SessionTest, AHelloTwiceIsOnePeer) {
 class ClientSessionTest : public ::testing::Test {
  protected:
   void open(ChannelOptions options = {}) {
+    look_for_server(options);
+    up();
+  }
+  void look_for_server(ChannelOptions options) {
     options.instance = 7;
     options.heartbeat_interval = 10 * kMillisecond;  // the first pause before another try
     script_.connected[""] = 1;
     channel_ = make_client_over(std::make_unique<ScriptedLink>(script_), executor_, options);
     seen_.attach(*channel_);
-    up();
   }
   void up() { script_.event({Link::Event::Kind::up, 1, "script", ""}); }
   void say(const OutFrame& frame) { script_.packet("", {frame.first}); }
@@ -178,6 +181,19 @@ TEST_F(ClientSessionTest, ConnectionsThatComeToNothingAreTriedLessAndLessOften) 
   }
   EXPECT_EQ(seen_.refused(Reason::malformed), 1U);
   EXPECT_EQ(script_.left, 3);
+}
+
+// A socket that says neither that it failed nor that it is connected is left for another, without a word: the
+// server may just not be there.
+TEST_F(ClientSessionTest, ASocketThatSaysNothingIsLeft) {
+  ChannelOptions options;
+  options.heartbeat_timeout = 30 * kMillisecond;
+  look_for_server(options);
+  ASSERT_TRUE(wait([&] { return script_.reconnected == 2; }));
+  EXPECT_EQ(script_.left, 2);
+  EXPECT_EQ(seen_.refused(Reason::malformed) + seen_.refused(Reason::disconnected), 0U);
+  up();
+  ASSERT_TRUE(joins(1));
 }
 
 // A credit that waited for the downlink when the conversation ended is not given to the next one.

@@ -3,7 +3,7 @@
 
     python3 docs/figures/lora.py collect runs/pacs_feature_shift pacs-feature   # a finished sweep into docs/metrics
     python3 docs/figures/lora.py table pacs-feature client_accuracy_mean        # a row per variant, from docs/metrics
-    python3 docs/figures/lora.py draw pacs-feature "PACS, a domain per client"  # aggregation error by round
+    python3 docs/figures/lora.py draw pacs-feature "PACS, a domain per client" error  # by round; or relative
 
 Metrics of a run become PREFIX-VARIANT-SEED.csv. What the methods report after every round is in the event log alone, so
 its means over seeds become PREFIX-errors.csv: variant, round, |ideal - applied| and the same over |ideal|.
@@ -32,7 +32,11 @@ def errors_of(folder):
         for event in map(json.loads, lines):
             metrics = event.get("metrics", {})
             if event["event"] == "window_closed" and "aggregation_error" in metrics:
-                yield event["window"], metrics["aggregation_error"], metrics["aggregation_error_relative"]
+                yield event["window"], metrics["aggregation_error"], metrics.get("aggregation_error_relative")
+
+
+def mean_text(values):
+    return "" if None in values else f"{statistics.mean(values):.6g}"  # FedSA-LoRA's server cannot know the ideal
 
 
 def collect(sweep, prefix):
@@ -48,7 +52,7 @@ def collect(sweep, prefix):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["variant", "round", "error", "relative"])
         for (variant, window), values in sorted(errors.items()):
-            rows.writerow([variant, window, *(f"{statistics.mean(column):.6g}" for column in zip(*values))])
+            rows.writerow([variant, window, *map(mean_text, zip(*values))])
 
 
 def last_rows(prefix, column):
@@ -75,7 +79,7 @@ def table(prefix, column="test_accuracy"):
         )
 
 
-def draw(prefix, title):
+def draw(prefix, title, column="relative"):
     import matplotlib
 
     matplotlib.use("svg")
@@ -85,11 +89,11 @@ def draw(prefix, title):
     curves = {}
     with open(METRICS / f"{prefix}-errors.csv", newline="") as lines:
         for row in csv.DictReader(lines):
-            curves.setdefault(row["variant"], []).append((int(row["round"]), float(row["relative"])))
+            curves.setdefault(row["variant"], []).append((int(row["round"]), float(row[column])))
     figure, axes = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
     for variant, points in curves.items():
         axes.semilogy(*zip(*sorted(points)), label=variant)
-    axes.set(title=title, xlabel="round", ylabel="aggregation error, relative")
+    axes.set(title=title, xlabel="round", ylabel="aggregation error" + (", relative" if column == "relative" else ""))
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
     figure.savefig(HERE / f"{prefix}-errors.svg", metadata={"Date": None})

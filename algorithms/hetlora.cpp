@@ -3,8 +3,9 @@
 //
 //   sends       A[:r_k], B[:, :r_k] of the server's factors to a client of rank r_k
 //   local loss  L + lambda |A[g:]|_F |B[:, g:]|_F,   g = round(gamma r_k)
-//   pruning     a client whose |A[g:]|_F |B[:, g:]|_F fell during the task drops this tail: r_k <- max(r_min,
-//   g) server      A = sum w_k A_k,  B = sum w_k B_k  padded with zeros;  w_k ~ |B_k A_k|_F
+//   pruning     a client whose |A[g:]|_F |B[:, g:]|_F fell during the task drops this tail:
+//               r_k <- max(r_min, g)
+//   server      A = sum w_k A_k,  B = sum w_k B_k  padded with zeros;  w_k ~ |B_k A_k|_F
 //
 // The norms weigh each layer by itself, or with `weights: client` the client by the sum over its layers.
 // Heads are weighed by examples. No code of the authors is known to us: the pruning test is that of

@@ -111,6 +111,25 @@ Batch GatheredData::batch(std::span<const std::uint32_t> positions) {
   return batch;
 }
 
+std::uint64_t GatheredData::fingerprint() {
+  std::uint64_t hash = size_;
+  std::vector<std::uint32_t> positions;
+  for (std::size_t first = 0; first < size_; first += kEvaluationBatch) {
+    positions.resize(std::min(kEvaluationBatch, size_ - first));
+    std::iota(positions.begin(), positions.end(), static_cast<std::uint32_t>(first));
+    const Batch rows = batch(positions);
+    const auto width = static_cast<std::size_t>(view().examples->spec().width());
+    const auto add = [&](const auto* values, std::size_t each) {
+      if (values != nullptr) hash = mixed({hash, hash64(std::as_bytes(std::span(values, rows.size * each)))});
+    };
+    add(rows.features, width);
+    add(rows.tokens, width);
+    add(rows.mask, width);
+    add(rows.targets, rows.targets_each);
+  }
+  return hash;
+}
+
 LocalTrainer::LocalTrainer(std::shared_ptr<const LocalWorld> world)
     : world_(std::move(world)),
       forms_(world_->model, world_->strategy, world_->initial, world_->make_variant),
@@ -188,8 +207,12 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
   run.parameters = parameters_;
   run.gradient = gradient_;
   run.shared = shared;
-  if (task.recipe.privacy.any())
+  if (task.recipe.privacy.any()) {
     run.secret = mixed({world_->secret.value_or(world_->seed), fingerprint_of(task, run)});
+    // A run that is begun anew asks for the same task, and other data must not get the noise that it had. In
+    // a simulation noise follows from the seed, which hides nothing.
+    if (world_->secret) run.secret = mixed({run.secret, data_.fingerprint()});
+  }
   if (world_->augment.any()) data_.augment(world_->augment, run.step_random(Stream::augment));
   data_.draw_masks(run.step_random(Stream::masking));
 

@@ -36,6 +36,8 @@ class GatheredData : public LocalData {
   /// `random` in the same way; otherwise they are those of evaluation.
   void draw_masks(const Random& random) { masking_ = random; }
   Batch batch(std::span<const std::uint32_t> positions) override;
+  /// Hash of all examples, as batches have them.
+  std::uint64_t fingerprint();
 
  private:
   struct Augmented {

@@ -2,6 +2,7 @@
 // whatever goes wrong is in the update.
 #include "client/local_trainer.hpp"
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <thread>
@@ -351,6 +352,33 @@ TEST(LocalTrainer, APersonalModelOfAnotherSizeIsRefused) {
   LocalTrainer trainer(world);
   EXPECT_THROW(trainer.evaluate(0, 1, {}), UserError);
   expect_failed(trainer.run(make_task(0, 2, 1), {}), "2 floats");
+}
+
+// Noise of a thousand clipping norms. Without it two clients differ by at most the sum of their clipped
+// gradients: 9 steps of rate 0.1, each 2 * 12 norms over a batch of 4.
+TEST(LocalTrainer, AClientsSecretGivesOtherDataOtherNoise) {
+  const auto trained = [](std::uint64_t data_seed, std::optional<std::uint64_t> secret) {
+    const auto world = quadratic_world("fedavg", "{}", 3, kSizes);
+    world->data = std::make_shared<QuadraticFederation>(3, kSizes, data_seed);
+    world->secret = secret;
+    Task task = make_task(3);
+    task.recipe.privacy.example_clip = 1.0;
+    task.recipe.privacy.example_noise = 1000.0;
+    Update update = LocalTrainer(world).run(task, shared_model(0.5F));
+    EXPECT_EQ(update.reason, Reason::none) << update.error;
+    return update;
+  };
+  const auto apart = [](const Update& a, const Update& b) {
+    double square = 0.0;
+    for (std::size_t i = 0; i < 3; ++i)
+      square += std::pow(static_cast<double>(a.slot("delta")->values()[i] - b.slot("delta")->values()[i]), 2);
+    return std::sqrt(square);
+  };
+  constexpr double kMost = 9 * 0.1 * 2 * 12 / 4;
+  EXPECT_LE(apart(trained(1, {}), trained(2, {})), kMost);  // the seed's noise is on both
+  EXPECT_GT(apart(trained(1, 7), trained(2, 7)), kMost);
+  EXPECT_GT(apart(trained(1, 7), trained(1, 8)), kMost);
+  expect_same(trained(1, 7), trained(1, 7));
 }
 
 }  // namespace

@@ -27,6 +27,7 @@
 #include "experiments/signals.hpp"
 #include "experiments/sinks/progress.hpp"
 #include "experiments/sinks/run_folder_sink.hpp"
+#include "experiments/spent_log.hpp"
 #include "experiments/status/status_service.hpp"
 #include "models/safetensors.hpp"
 #include "server/driver.hpp"
@@ -75,6 +76,7 @@ class Session {
   Components parts_;
   FloatBuffer initial_;
   std::optional<CheckpointFolder> checkpoints_;
+  std::optional<SpentLog> spent_;  // of a deployed private run
   std::optional<CheckpointFolder::Loaded> loaded_;
   std::unique_ptr<RunFolderSink> files_;
   std::unique_ptr<SummarySink> summary_;
@@ -235,6 +237,11 @@ DriverParts Session::driver_parts() {
   parts.config = coordinator_config(config_, parts_, hold, ticks_per_second());
   if (options_.deployed && parts.config.privacy && parts.config.privacy->central())
     parts.config.secret = kept_secret(folder_ + "/secret");
+  if (options_.deployed && parts.config.privacy && !parts.config.privacy->central()) {
+    spent_.emplace(folder_ + "/spent.log", options_.resume);
+    parts.config.spent = spent_->before();
+    parts.spend = [this](const SpentTask& task) { spent_->add(task); };
+  }
   parts.strategy = parts_.strategy.get();
   parts.pacer = parts_.pacer.get();
   parts.sampler = parts_.sampler.get();

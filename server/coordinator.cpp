@@ -41,6 +41,7 @@ Coordinator::Coordinator(CoordinatorConfig config, const Strategy& strategy, con
   if (config_.privacy)
     budget_ = std::make_unique<PrivacyBudget>(
         *config_.privacy, config_.recipe, static_cast<std::uint64_t>(expected_cohort()), population_.clients);
+  remember_spent();
 }
 
 void Coordinator::begin(Tick now) {

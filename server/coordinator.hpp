@@ -66,6 +66,9 @@ struct CoordinatorConfig {
   std::optional<PrivacySettings> privacy;
   /// Seed of what hides clients where the server does that: whom a round samples, and noise. Nothing: `seed`.
   std::optional<std::uint64_t> secret;
+  /// All that FederationPort::spend was told by the run so far; of windows that are in the state nothing is
+  /// used.
+  std::vector<SpentTask> spent;
 };
 
 class Coordinator {
@@ -149,6 +152,8 @@ class Coordinator {
   bool somebody_affords() const;
   bool affords_round() const;
   void protect(LiveTask& live);
+  void remember_spent();
+  std::int64_t paid_before(ClientId client, const ClientRecord& record) const;
   double clip_norm() const;
   double expected_cohort() const;
   std::uint64_t secret() const { return config_.secret.value_or(config_.seed); }
@@ -178,6 +183,8 @@ class Coordinator {
   SliceSet exchanged_;
   std::unique_ptr<ClientFacts> facts_;
   std::unique_ptr<PrivacyBudget> budget_;  // where privacy was asked for
+  // Tasks that were given out in the open window before a crash, and have not been again.
+  std::set<SpentTask, SpentTask::ByTask> given_before_;
 
   // The open window.
   Tick opened_ = 0;

@@ -5,6 +5,7 @@
 
 #include "core/hash.hpp"
 #include "server/coordinator.hpp"
+#include "transport/codec.hpp"
 
 namespace fedloom {
 
@@ -13,7 +14,38 @@ namespace {
 // Of all clients; no client has this number.
 constexpr ClientId kEverybody = ~ClientId{0};
 
+// The same for a task that is given out again as it was.
+std::uint64_t fingerprint_of(const Task& task) {
+  std::uint64_t hash = hash64(encode(task).head);
+  for (const Payload& extra : task.extras) hash = mixed({hash, hash64(extra.data.bytes())});
+  return hash;
+}
+
 }  // namespace
+
+// A run that was interrupted has given these out since the boundary, whoever is chosen now.
+void Coordinator::remember_spent() {
+  for (const SpentTask& task : config_.spent) {
+    if (!budget_ || task.window <= state_.windows) continue;
+    ClientRecord& record = state_.records[task.id.client];
+    record.private_runs += task.runs;
+    record.private_examples = task.examples;
+    state_.epsilon = std::max(state_.epsilon, budget_->spent(task.examples, record.private_runs));
+    // What comes later may begin from another model than it did.
+    if (task.window == open_window()) given_before_.insert(task);
+  }
+}
+
+// Of them, what the client's next task has paid if it is the one that it was. Where tasks overlap, it may do
+// as many steps as its client has lately had time for, which nobody repeats.
+std::int64_t Coordinator::paid_before(ClientId client, const ClientRecord& record) const {
+  std::int64_t runs = 0;
+  for (const SpentTask& task : given_before_)
+    if (task.id == TaskId{client, record.tasks + 1} && task.window == open_window() && sums_.phases.empty() &&
+        !pacer_.overlaps())
+      runs = task.runs;
+  return runs;
+}
 
 // Of what goes by clients: whether another task of this client stays within the budget.
 bool Coordinator::affords(ClientId client) const {
@@ -24,7 +56,7 @@ bool Coordinator::affords(ClientId client) const {
   const auto record = state_.records.find(client);
   std::int64_t before = 0;
   if (record != state_.records.end()) {
-    before = record->second.private_runs;
+    before = record->second.private_runs - paid_before(client, record->second);
     // What its earlier steps cost went by another rate.
     if (before > 0 && record->second.private_examples != examples) return false;
   }
@@ -61,9 +93,13 @@ void Coordinator::protect(LiveTask& live) {
                      config_.strategy_name);
   ClientRecord& record = state_.records.at(task.id.client);
   record.private_examples = live.examples;
-  std::int64_t& runs = record.private_runs;
-  runs += budget_->runs_of(task.recipe, live.examples);
-  state_.epsilon = std::max(state_.epsilon, budget_->spent(live.examples, runs));
+  const SpentTask spent{task.id, open_window(), fingerprint_of(task),
+                        budget_->runs_of(task.recipe, live.examples), live.examples};
+  if (spent.runs > 0 && !(sums_.phases.empty() && given_before_.erase(spent) > 0)) {
+    record.private_runs += spent.runs;
+    port_.spend(spent);
+  }
+  state_.epsilon = std::max(state_.epsilon, budget_->spent(live.examples, record.private_runs));
 }
 
 // Every update is within the norm and weighs 1, so a client moves the sum by at most the norm.

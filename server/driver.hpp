@@ -51,6 +51,8 @@ struct DriverParts {
   /// Called at each window boundary; true when a checkpoint that holds the boundary was written.
   std::function<bool(const FederationState&)> checkpoint;
   std::uint64_t checkpoints_kept = 1;
+  /// FederationPort::spend.
+  std::function<void(const SpentTask&)> spend = [](const SpentTask&) {};
   /// Asked often: whether a person wants the run to stop.
   std::function<Interrupt()> interrupt = [] { return Interrupt::none; };
   /// Asked often: notices dead workers and throws when the run cannot go on.
@@ -84,6 +86,7 @@ class Driver final : private FederationPort {
   void publish(const Shared& shared) override { fleet_.publish(shared); }
   void publish(const Patch& patch) override { fleet_.publish(patch); }
   void retire(Version version) override { fleet_.retire(version); }
+  void spend(const SpentTask& task) override { parts_.spend(task); }
   void start(const LiveTask& live) override;
   void open_sum(PhaseSum sum) override { fleet_.open_sum(std::move(sum)); }
   void accept(const Fold::Term& term) override { fleet_.accept(term); }

@@ -11,6 +11,7 @@
 #include "core/events.hpp"
 #include "core/messages.hpp"
 #include "server/federation_state.hpp"
+#include "server/spent_task.hpp"
 
 namespace fedloom {
 
@@ -39,6 +40,9 @@ class FederationPort {
   virtual void publish(const Patch& patch) = 0;
   /// … until no task needs anything of this version any more.
   virtual void retire(Version version) = 0;
+  /// What the task that is begun next costs its client's privacy, where that counts. To be kept where a crash
+  /// does not reach it before the task goes out (CoordinatorConfig::spent).
+  virtual void spend(const SpentTask& task) = 0;
   /// Begin a task, or begin it again after a resume. Its end is reported later through
   /// Coordinator::on_finished or on_lost.
   virtual void start(const LiveTask& task) = 0;

@@ -142,6 +142,7 @@ class DirectFederation final : public FederationPort {
   void publish(const Shared& shared) override { client_.keep(through_the_wire(shared)); }
   void publish(const Patch& patch) override { client_.step(through_the_wire(patch)); }
   void retire(Version) override {}
+  void spend(const SpentTask& /*task*/) override {}
   void start(const LiveTask& live) override { tasks_.push_back(through_the_wire(live.task)); }
   void open_sum(PhaseSum sum) override { sum_ = std::move(sum); }
   void accept(const Fold::Term& term) override { terms_.push_back(term); }

@@ -32,6 +32,22 @@ TEST_F(PrivateDeployed, NoiseFollowsFromTheClientsSecrets) {
   EXPECT_NE(federation.simulated().model_hash, first) << "the seed, which everybody has, does not tell it";
 }
 
+// Tasks of the round that was open are given out again as they were: they count once, whether the server was
+// killed before they went out or after.
+TEST_F(PrivateDeployed, AKilledServerCountsWhatIsSpentOnce) {
+  DeployedFederation federation(folders_[0], kClients, kPrivate + set({"rounds=200", "evaluate.every=100"}));
+  federation.start_server(kAnyPort);
+  federation.start_clients();
+  ASSERT_TRUE(federation.wait_for_rounds(2)) << federation.server().err();
+  federation.server().signal(SIGKILL);
+  ASSERT_EQ(federation.server().wait().signal, SIGKILL);
+  EXPECT_NE(contents(federation.out() + "/spent.log"), "");
+  federation.start_server(federation.endpoint(), {"--resume"});
+  const RunSummary resumed = federation.expect_good_end();
+  ASSERT_TRUE(resumed.epsilon.has_value());
+  EXPECT_EQ(resumed.epsilon, federation.simulated().epsilon);
+}
+
 TEST_F(PrivateDeployed, AClientInsistsOnWhatItsFileSays) {
   DeployedFederation federation(folders_[0], kClients, set({"rounds=50", "deploy.lost_after=1h"}));
   federation.start_server(kAnyPort);

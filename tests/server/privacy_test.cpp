@@ -202,6 +202,58 @@ TEST(PrivateExamples, ASpentBudgetIsPartOfTheCheckpoint) {
   EXPECT_EQ(back.state.epsilon, epsilon(1.5, 0.5, 4));
 }
 
+// Killed in the middle of round 2, when everybody had a task: the run that goes on from round 1 gives out the
+// same tasks, which costs nothing, and what is then on record is what an undisturbed run has.
+TEST(PrivateExamples, TasksThatAreGivenOutAgainAsTheyWereAreSpentOnce) {
+  const FederationSetup setup = of_examples(epsilon(1.5, 0.5, 8) * 1.001, 3);  // enough for two rounds
+  Federation killed(fedavg(), setup);
+  killed.coordinator->begin(0);
+  for (ClientId client = 0; client < 3; ++client) killed.finish(1, client, 1.0F);
+  ASSERT_EQ(killed.port.spent.size(), 6U);
+  EXPECT_EQ(killed.port.spent[3].window, 2U);
+  EXPECT_EQ(killed.port.spent[3].runs, 4);
+
+  FederationSetup again = setup;
+  again.config.spent = killed.port.spent;
+  Federation resumed(fedavg(), again, killed.port.boundaries.at(0));
+  resumed.coordinator->begin(1);
+  EXPECT_EQ(resumed.open_clients(), (std::vector<ClientId>{0, 1, 2}));
+  EXPECT_TRUE(resumed.port.spent.empty());
+  for (ClientId client = 0; client < 3; ++client) {
+    EXPECT_EQ(resumed.coordinator->state().records.at(client).private_runs, 8) << client;
+    resumed.finish(2, client, 1.0F);
+  }
+  EXPECT_TRUE(resumed.coordinator->ended());
+  EXPECT_EQ(resumed.coordinator->state().windows, 2U) << "as many as without the crash";
+}
+
+// One of those who had a task is not there when the run goes on. It is not forgotten, nor counted again
+// later.
+TEST(PrivateExamples, WhatWasGivenOutBeforeACrashIsSpentByWhoeverHadIt) {
+  FederationSetup setup = of_examples(0.0, 4);
+  bool there = true;
+  setup.available = [&there](ClientId client) { return there || client != 0; };
+  setup.sampler = "all";
+  Federation killed(fedavg(), setup);
+  killed.coordinator->begin(0);
+  there = false;
+  setup.config.spent = killed.port.spent;  // in round 1, before any checkpoint
+  Federation resumed(fedavg(), setup);
+  resumed.coordinator->begin(0);
+  EXPECT_EQ(resumed.open_clients(), (std::vector<ClientId>{1, 2}));
+  EXPECT_EQ(resumed.coordinator->state().records.at(0).private_runs, 4);
+  there = true;
+  for (ClientId client = 1; client < 3; ++client) resumed.finish(1, client, 1.0F);
+  ASSERT_EQ(resumed.open_clients(), (std::vector<ClientId>{0, 1, 2}));
+  EXPECT_EQ(resumed.coordinator->state().records.at(0).private_runs, 8) << "its first task, of round 2 now";
+  // Once more from the boundary of round 1: it holds what round 1 has cost, twice given out or not.
+  setup.config.spent.insert(setup.config.spent.end(), resumed.port.spent.begin(), resumed.port.spent.end());
+  Federation third(fedavg(), setup, resumed.port.boundaries.at(0));
+  third.coordinator->begin(1);
+  for (ClientId client = 0; client < 3; ++client)
+    EXPECT_EQ(third.coordinator->state().records.at(client).private_runs, 8) << client;
+}
+
 // ---- clients ----
 
 FederationSetup of_clients(std::size_t parameters = 2) {

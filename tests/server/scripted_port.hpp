@@ -37,6 +37,7 @@ class ScriptedPort : public FederationPort {
   std::set<std::tuple<Tick, Moment, WindowId>> calls;  // asked for and not made yet
   std::vector<Version> retired;
   std::vector<LiveTask> given;  // as started, with what they cost
+  std::vector<SpentTask> spent;
   std::vector<PhaseSum> opened;
   std::map<std::size_t, std::vector<Fold::Term>> sums;  // by closed windows before
   std::vector<std::pair<Version, std::vector<TaskId>>> client_evaluations;
@@ -49,6 +50,7 @@ class ScriptedPort : public FederationPort {
   void publish(const Shared& shared) override { published.push_back(shared); }
   void publish(const Patch& patch) override { patches.push_back(patch); }
   void retire(Version version) override { retired.push_back(version); }
+  void spend(const SpentTask& task) override { spent.push_back(task); }
   void start(const LiveTask& live) override {
     started.push_back(live.task);
     given.push_back(live);

@@ -46,18 +46,8 @@ class FlexLora : public lora::LoraStrategy {
     const std::vector<lora::Pair> pairs = lora::pairs_of(before.layout());
     for (std::size_t i = 0; i < pairs.size(); ++i) {
       const lora::Pair& pair = pairs[i];
-      Eigen::Index total = 0;
-      for (const lora::ClientFactors& client : clients) total += client.pairs[i].a.rows();
-      lora::Matrix left(pair.outputs(), total);
-      lora::Matrix right(total, pair.inputs());
-      Eigen::Index at = 0;
-      for (const lora::ClientFactors& client : clients) {
-        const lora::Factors& own = client.pairs[i];
-        left.middleCols(at, own.b.cols()) = client.share * client.scale * own.b;
-        right.middleRows(at, own.a.rows()) = own.a;
-        at += own.a.rows();
-      }
-      const lora::ProductSvd svd = lora::product_svd(left, right);
+      const lora::Factors all = lora::stacked(clients, i);
+      const lora::ProductSvd svd = lora::product_svd(all.b, all.a);
       const Eigen::Index kept = std::min(pair.rank(), svd.values.size());
       lora::Factors next{lora::factors_of(before.values(), pair).a,
                          lora::Matrix::Zero(pair.outputs(), pair.rank())};

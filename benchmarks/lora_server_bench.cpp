@@ -81,6 +81,7 @@ const std::string kQuiet = "aggregation_error: false";
 BENCHMARK_CAPTURE(server_step, fedit, "fedit", kQuiet)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(server_step, fedit_measured, "fedit", "{}")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(server_step, lora_fair, "lora_fair", kQuiet)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(server_step, lora_fair_measured, "lora_fair", "{}")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(server_step, lora_fair_columns, "lora_fair",
                   "{aggregation_error: false, cosine: columns, steps: 10}")
     ->Unit(benchmark::kMillisecond);
@@ -88,6 +89,7 @@ BENCHMARK_CAPTURE(server_step, lora_fair_closed_form, "lora_fair",
                   "{aggregation_error: false, solver: closed_form}")
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(server_step, flexlora, "flexlora", kQuiet)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(server_step, flexlora_measured, "flexlora", "{}")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(server_step, fedex_lora, "fedex_lora", kQuiet)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(server_step, fedex_lora_truncated, "fedex_lora", "{aggregation_error: false, truncate: 16}")
     ->Unit(benchmark::kMillisecond);

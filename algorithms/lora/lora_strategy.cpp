@@ -228,12 +228,19 @@ std::vector<PackedSlice> packed_slices(const Layout& layout, const SliceSet& set
   return packed;
 }
 
-Matrix ideal_update(const std::vector<ClientFactors>& clients, std::size_t pair) {
+Factors stacked(const std::vector<ClientFactors>& clients, std::size_t pair) {
   const Factors& first = clients.front().pairs[pair];
-  Matrix sum = Matrix::Zero(first.b.rows(), first.a.cols());
-  for (const ClientFactors& client : clients)
-    sum += client.share * client.scale * client.pairs[pair].product();
-  return sum;
+  Eigen::Index total = 0;
+  for (const ClientFactors& client : clients) total += client.pairs[pair].a.rows();
+  Factors all{Matrix(total, first.a.cols()), Matrix(first.b.rows(), total)};
+  Eigen::Index at = 0;
+  for (const ClientFactors& client : clients) {
+    const Factors& own = client.pairs[pair];
+    all.a.middleRows(at, own.a.rows()) = own.a;
+    all.b.middleCols(at, own.b.cols()) = client.share * client.scale * own.b;
+    at += own.a.rows();
+  }
+  return all;
 }
 
 Metrics aggregation_error(const ParameterVector& before, const ParameterVector& after,
@@ -242,11 +249,23 @@ Metrics aggregation_error(const ParameterVector& before, const ParameterVector& 
   double error = 0.0;
   double size = 0.0;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    const Matrix ideal = ideal_update(clients, i);
-    const Matrix moved = matrix_of(after.values(), pairs[i].w) - matrix_of(before.values(), pairs[i].w);
-    const Matrix applied = moved + scale * factors_of(after.values(), pairs[i]).product();
-    error += (ideal - applied).squaredNorm();
-    size += ideal.squaredNorm();
+    const Factors ideal = stacked(clients, i);
+    const Factors now = factors_of(after.values(), pairs[i]);
+    const auto base = [&pair = pairs[i]](const ParameterVector& model) {
+      return model.values().subspan(pair.w.offset, pair.w.size);
+    };
+    if (std::ranges::equal(base(before), base(after))) {
+      // Nothing of W's size is made: the difference is one more product of factors.
+      Factors difference{Matrix(ideal.a.rows() + now.a.rows(), ideal.a.cols()),
+                         Matrix(ideal.b.rows(), ideal.b.cols() + now.b.cols())};
+      difference.a << ideal.a, now.a;
+      difference.b << ideal.b, -scale * now.b;
+      error += std::pow(product_norm(difference.b, difference.a), 2);
+    } else {
+      const Matrix moved = matrix_of(after.values(), pairs[i].w) - matrix_of(before.values(), pairs[i].w);
+      error += (ideal.product() - moved - scale * now.product()).squaredNorm();
+    }
+    size += std::pow(product_norm(ideal.b, ideal.a), 2);
   }
   const double relative = size > 0.0 ? std::sqrt(error / size) : 0.0;
   return {{"aggregation_error", std::sqrt(error)}, {"aggregation_error_relative", relative}};

@@ -123,11 +123,13 @@ struct PackedSlice {
 };
 std::vector<PackedSlice> packed_slices(const Layout& layout, const SliceSet& set, std::int64_t rank);
 
-/// sum_k p_k s_k B_k A_k of one pair: the update that averaging whole models would make.
-Matrix ideal_update(const std::vector<ClientFactors>& clients, std::size_t pair);
+/// Factors whose product is sum_k p_k s_k B_k A_k, the update that averaging whole models would make: b =
+/// [p_k s_k B_k], a = [A_k; ...] of one pair.
+Factors stacked(const std::vector<ClientFactors>& clients, std::size_t pair);
 
 /// {"aggregation_error", "aggregation_error_relative"}: |ideal - applied|_F over all pairs, and that over
-/// |ideal|_F (0 where nothing moved). Applied is what W + s B A has changed by, from W and no factors.
+/// |ideal|_F (0 where nothing moved). Applied is what W + s B A has changed by, from W and no factors. Where
+/// W is as it was, errors below 1e-8 of the products are rounding.
 Metrics aggregation_error(const ParameterVector& before, const ParameterVector& after,
                           const std::vector<ClientFactors>& clients, double scale);
 

@@ -1,6 +1,6 @@
-// Twenty clients behind a network that delays, cuts, falls silent and lets strangers answer, while clients and the server are killed
-// and started again: the run ends with the model of an undisturbed one, and every task is counted once.
-// FEDLOOM_CHAOS makes it 200 rounds (`make chaos`).
+// Twenty clients behind a network that delays, cuts, falls silent and lets strangers answer, while clients
+// and the server are killed and started again: the run ends with the model of an undisturbed one, and every
+// task is counted once. FEDLOOM_CHAOS makes it 200 rounds (`make chaos`).
 #include <cstdlib>
 #include <map>
 #include <set>

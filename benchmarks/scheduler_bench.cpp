@@ -53,6 +53,7 @@ class InstantPort final : public FederationPort {
   void publish(const Shared&) override {}
   void publish(const Patch&) override {}
   void retire(Version) override {}
+  void spend(const SpentTask&) override {}
   void start(const LiveTask& live) override {
     const Course course = devices_.course(live.work, live.started);
     lost_[live.task.id] = course.lost;

@@ -89,13 +89,13 @@ class FedExLora : public lora::LoraStrategy {
       sides.right.middleRows(k * r, r) = client.pairs[index].a - clients.back().pairs[index].a;
     }
     if (truncate_ == 0 || sides.right.rows() <= truncate_) return sides;
-    const lora::ProductSvd svd = lora::product_svd(sides.left, sides.right);
+    const lora::ProductSvd svd = lora::product_svd(sides.left, sides.right, truncate_);
     // A small layer's residual may have a smaller rank; zeros fill it up to that of all layers.
-    const Eigen::Index kept = std::min<Eigen::Index>(truncate_, svd.values.size());
+    const Eigen::Index kept = svd.values.size();
     lora::Sides cut{lora::Matrix::Zero(pair.outputs(), truncate_),
                     lora::Matrix::Zero(truncate_, pair.inputs())};
-    cut.left.leftCols(kept) = svd.u.leftCols(kept) * svd.values.head(kept).asDiagonal();
-    cut.right.topRows(kept) = svd.v.leftCols(kept).transpose();
+    cut.left.leftCols(kept) = svd.u * svd.values.asDiagonal();
+    cut.right.topRows(kept) = svd.v.transpose();
     return cut;
   }
 

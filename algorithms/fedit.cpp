@@ -35,16 +35,9 @@ class FedIt : public lora::LoraStrategy {
                           WindowId /*window*/) const override {
     if (!has_ranks()) return {};
     const std::vector<lora::Pair> pairs = lora::pairs_of(state.model.layout());
-    for (std::size_t i = 0; i < pairs.size(); ++i) {
-      lora::Factors mean{lora::Matrix::Zero(pairs[i].rank(), pairs[i].inputs()),
-                         lora::Matrix::Zero(pairs[i].outputs(), pairs[i].rank())};
-      for (const lora::ClientFactors& client : clients) {
-        const lora::Factors& own = client.pairs[i];
-        mean.a.topRows(own.a.rows()) += client.share * own.a;
-        mean.b.leftCols(own.b.cols()) += client.share * own.b;
-      }
-      lora::write(mean, state.model.values(), pairs[i]);
-    }
+    for (std::size_t i = 0; i < pairs.size(); ++i)
+      lora::write(lora::padded_mean(clients, i, pairs[i].rank(), lora::shares_of(clients)),
+                  state.model.values(), pairs[i]);
     return {};
   }
 };

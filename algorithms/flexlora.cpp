@@ -7,7 +7,8 @@
 //            approximation of M of that rank
 //
 // All singular values go to B. The decomposition is exact and never makes M: QR of the stacked factors and a
-// core of sum r_k. Components beyond the rank of M keep their first factor beside a second of zeros.
+// core of sum r_k. Where clients bring fewer components than r, the rest keep their first factor beside a
+// second of zeros.
 #include "algorithms/algorithm.hpp"
 #include "algorithms/lora/lora_strategy.hpp"
 
@@ -47,13 +48,12 @@ class FlexLora : public lora::LoraStrategy {
     for (std::size_t i = 0; i < pairs.size(); ++i) {
       const lora::Pair& pair = pairs[i];
       const lora::Factors all = lora::stacked(clients, i);
-      const lora::ProductSvd svd = lora::product_svd(all.b, all.a);
-      const Eigen::Index kept = std::min(pair.rank(), svd.values.size());
+      const lora::ProductSvd svd = lora::product_svd(all.b, all.a, pair.rank());
+      const Eigen::Index kept = svd.values.size();
       lora::Factors next{lora::factors_of(before.values(), pair).a,
                          lora::Matrix::Zero(pair.outputs(), pair.rank())};
-      next.a.topRows(kept) = svd.v.leftCols(kept).transpose();
-      next.b.leftCols(kept) =
-          svd.u.leftCols(kept) * svd.values.head(kept).asDiagonal() / scale_of(state, pair.rank());
+      next.a.topRows(kept) = svd.v.transpose();
+      next.b.leftCols(kept) = svd.u * svd.values.asDiagonal() / scale_of(state, pair.rank());
       lora::write(next, state.model.values(), pair);
     }
     return {};

@@ -35,7 +35,9 @@ struct HetLoraConfig {
   void visit(Visitor& v) {
     lora.visit(v);
     ranks.visit(v);
-    v("gamma", gamma, "share of a client's rank that is never pruned", between(0, 1));
+    v("gamma", gamma,
+      "share of a client's rank, rounded, that is never pruned: at 0.99 ranks below 50 have no tail",
+      between(0, 1));
     v("lambda", lambda, "pull on the tail beyond it; 0: nothing is pulled or pruned", at_least(0));
     v("min_rank", min_rank, "ranks are not pruned below this", at_least(1));
     v("weights", weights,
@@ -52,6 +54,13 @@ std::int64_t head_rank(double gamma, std::int64_t rank) {
 class HetLora : public lora::LoraStrategy {
  public:
   explicit HetLora(const HetLoraConfig& config) : LoraStrategy(config.lora, config.ranks), config_(config) {}
+
+  void start(ServerState& state, const PopulationInfo& population) const override {
+    LoraStrategy::start(state, population);
+    const std::int64_t rank = lora::pairs_of(state.model.layout()).front().rank();
+    if (config_.min_rank > rank)
+      throw user_error("strategy.min_rank: {} is above adapter.rank, {}", config_.min_rank, rank);
+  }
 
   // Ranks shrink by themselves, so updates may differ in size whatever they began with.
   void fold(std::span<const Contribution> /*contributions*/, PhaseSum& /*sum*/) const override {}
@@ -75,17 +84,9 @@ class HetLora : public lora::LoraStrategy {
       for (const lora::ClientFactors& client : clients)
         norms[i].push_back(lora::product_norm(client.pairs[i].b, client.pairs[i].a));
     if (config_.weights == "client") add_up(norms);
-    for (std::size_t i = 0; i < pairs.size(); ++i) {
-      const std::vector<double> weights = normalised(norms[i]);
-      lora::Factors mean{lora::Matrix::Zero(pairs[i].rank(), pairs[i].inputs()),
-                         lora::Matrix::Zero(pairs[i].outputs(), pairs[i].rank())};
-      for (std::size_t k = 0; k < clients.size(); ++k) {
-        const lora::Factors& own = clients[k].pairs[i];
-        mean.a.topRows(own.a.rows()) += weights[k] * own.a;
-        mean.b.leftCols(own.b.cols()) += weights[k] * own.b;
-      }
-      lora::write(mean, state.model.values(), pairs[i]);
-    }
+    for (std::size_t i = 0; i < pairs.size(); ++i)
+      lora::write(lora::padded_mean(clients, i, pairs[i].rank(), normalised(norms[i])), state.model.values(),
+                  pairs[i]);
     for (const lora::ClientFactors& client : clients)
       if (const auto pruned = client.update->scalars.find(kPruned); pruned != client.update->scalars.end())
         state.scalars[fmt::format("rank/{}", client.client)] =

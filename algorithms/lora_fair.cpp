@@ -49,6 +49,10 @@ struct LoraFairConfig {
     v("lr", lr, "their learning rate", above(0));
   }
 };
+if (cosine != "flattened") return "solver: closed_form takes squares, not a cosine; leave `cosine` out";
+return init != "zeros" ? "solver: closed_form starts nowhere; leave `init` out" : "";
+}
+};
 
 /// What equation 8 needs of one layer.
 struct Problem {
@@ -130,7 +134,13 @@ class ColumnCosine {
 
 class LoraFair : public lora::LoraStrategy {
  public:
-  explicit LoraFair(const LoraFairConfig& config) : LoraStrategy(config.lora), config_(config) {}
+  explicit LoraFair(const LoraFairConfig& config) : LoraStrategy(config.lora), config_(config) {
+    if (config.solver != "closed_form") return;
+    if (config.cosine != "flattened")
+      throw user_error("strategy.cosine: solver closed_form takes squares and no cosine; leave it out");
+    if (config.init != "zeros")
+      throw user_error("strategy.init: solver closed_form starts nowhere; leave it out");
+  }
 
   void start(ServerState& state, const PopulationInfo& population) const override {
     LoraStrategy::start(state, population);
@@ -157,17 +167,14 @@ class LoraFair : public lora::LoraStrategy {
 
  private:
   static Problem problem_of(const std::vector<lora::ClientFactors>& clients, std::size_t pair) {
-    const lora::Factors& form = clients.front().pairs[pair];
-    const Eigen::Index r = form.a.rows();
+    const Eigen::Index r = clients.front().pairs[pair].a.rows();
     const auto count = static_cast<Eigen::Index>(clients.size());
-    Problem problem{Matrix(form.b.rows(), count * r), Matrix(count * r, form.a.cols()),
-                    Matrix::Zero(r, form.a.cols()), Matrix::Zero(form.b.rows(), r)};
+    const auto [first, second] = lora::padded_mean(clients, pair, r, lora::shares_of(clients));
+    Problem problem{Matrix(second.rows(), count * r), Matrix(count * r, first.cols()), first, second};
     for (Eigen::Index k = 0; k < count; ++k) {
       const lora::ClientFactors& client = clients[static_cast<std::size_t>(k)];
       problem.left.middleCols(k * r, r) = client.share * client.pairs[pair].b;
       problem.right.middleRows(k * r, r) = client.pairs[pair].a;
-      problem.first += client.share * client.pairs[pair].a;
-      problem.second += client.share * client.pairs[pair].b;
     }
     return problem;
   }

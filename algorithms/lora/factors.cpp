@@ -16,19 +16,20 @@ namespace {
 constexpr std::string_view kFirst = ".lora_A.weight";
 constexpr std::string_view kSecond = ".lora_B.weight";
 
-// Columns of an orthonormal basis and the triangle that gives `side` back: side = q r.
-struct Thin {
-  Eigen::MatrixXd q;
-  Eigen::MatrixXd r;
-};
+using Qr = Eigen::HouseholderQR<Eigen::MatrixXd>;
 
-Thin thin_qr(const Eigen::MatrixXd& side) {
-  const Eigen::Index k = std::min(side.rows(), side.cols());
-  const Eigen::HouseholderQR<Eigen::MatrixXd> qr(side);
-  Thin thin;
-  thin.q = qr.householderQ() * Eigen::MatrixXd::Identity(side.rows(), k);
-  thin.r = qr.matrixQR().topRows(k).triangularView<Eigen::Upper>();
-  return thin;
+// The triangle of a decomposition of (n, q), without zero rows.
+Eigen::MatrixXd triangle(const Qr& qr) {
+  const Eigen::Index k = std::min(qr.rows(), qr.cols());
+  return qr.matrixQR().topRows(k).triangularView<Eigen::Upper>();
+}
+
+// The orthonormal basis times `coordinates`, without making the basis itself.
+Matrix in_basis(const Qr& qr, const Eigen::MatrixXd& coordinates) {
+  Eigen::MatrixXd out = Eigen::MatrixXd::Zero(qr.rows(), coordinates.cols());
+  out.topRows(coordinates.rows()) = coordinates;
+  out.applyOnTheLeft(qr.householderQ());
+  return out;
 }
 
 }  // namespace
@@ -74,19 +75,29 @@ void write(const Factors& factors, std::span<float> parameters, const Pair& pair
   write(factors.b, parameters, pair.b);
 }
 
-double product_norm(const Matrix& left, const Matrix& right) {
-  const Matrix inner = left.transpose() * left;
-  const Matrix outer = right * right.transpose();
-  return std::sqrt(std::max(0.0, inner.cwiseProduct(outer).sum()));
+Eigen::MatrixXd product_gram(const Matrix& left, const Matrix& right) {
+  const Eigen::Index q = left.cols();
+  Eigen::MatrixXd inner = Eigen::MatrixXd::Zero(q, q);
+  Eigen::MatrixXd outer = Eigen::MatrixXd::Zero(q, q);
+  inner.selfadjointView<Eigen::Lower>().rankUpdate(left.transpose());
+  outer.selfadjointView<Eigen::Lower>().rankUpdate(right);
+  const Eigen::MatrixXd lower = inner.cwiseProduct(outer);
+  return lower.selfadjointView<Eigen::Lower>();
 }
 
-ProductSvd product_svd(const Matrix& left, const Matrix& right) {
-  const Thin l = thin_qr(left);
-  const Thin r = thin_qr(right.transpose());
-  const Eigen::MatrixXd core = l.r * r.r.transpose();
-  // Eigen 3.4's divide and conquer may lose small values; one-sided Jacobi is exact and the core is small.
+double product_norm(const Matrix& left, const Matrix& right) {
+  return std::sqrt(std::max(0.0, product_gram(left, right).sum()));
+}
+
+ProductSvd product_svd(const Matrix& left, const Matrix& right, Eigen::Index most) {
+  const Qr l(left);
+  const Qr r(right.transpose());
+  const Eigen::MatrixXd core = triangle(l) * triangle(r).transpose();
+  // Eigen 3.4's divide and conquer may lose small values; Jacobi is exact and the core is small.
   const Eigen::JacobiSVD<Eigen::MatrixXd> svd(core, Eigen::ComputeThinU | Eigen::ComputeThinV);
-  return {l.q * svd.matrixU(), svd.singularValues(), r.q * svd.matrixV()};
+  const Eigen::Index k = std::min(most, svd.singularValues().size());
+  return {in_basis(l, svd.matrixU().leftCols(k)), svd.singularValues().head(k),
+          in_basis(r, svd.matrixV().leftCols(k))};
 }
 
 }  // namespace fedloom::lora

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,16 +58,22 @@ void write(const Matrix& matrix, std::span<float> parameters, const Slice& slice
 Factors factors_of(std::span<const float> parameters, const Pair& pair);
 void write(const Factors& factors, std::span<float> parameters, const Pair& pair);
 
+/// With l_i the columns of left (O, q) and r_i the rows of right (q, I), the products <l_i, l_j> <r_i, r_j>,
+/// which sum up to |left right|_F^2, and over some i and j to the norm of that part of the product.
+Eigen::MatrixXd product_gram(const Matrix& left, const Matrix& right);
+
 /// |left right|_F without forming it: sqrt tr((left^T left)(right right^T)). left (O, q), right (q, I).
 double product_norm(const Matrix& left, const Matrix& right);
 
 /// The singular value decomposition of left right, exact: QR of both sides, then the core (q, q). For q at
-/// most min(O, I) nothing larger than the sides is made. Values fall; u (O, k), v (I, k), k = min(q, O, I).
+/// most min(O, I) nothing larger than the sides is made. Values fall; u (O, k), v (I, k), k = min(q, O, I),
+/// or `most` of the largest.
 struct ProductSvd {
   Matrix u;
   Eigen::VectorXd values;
   Matrix v;
 };
-ProductSvd product_svd(const Matrix& left, const Matrix& right);
+ProductSvd product_svd(const Matrix& left, const Matrix& right,
+                       Eigen::Index most = std::numeric_limits<Eigen::Index>::max());
 
 }  // namespace fedloom::lora

@@ -22,10 +22,7 @@ Matrix packed_matrix(std::span<const float> values, std::size_t offset, Eigen::I
 }  // namespace
 
 LoraStrategy::LoraStrategy(Settings settings, RankSettings ranks)
-    : settings_(std::move(settings)), ranks_(std::move(ranks)) {
-  for (const std::int64_t rank : ranks_.ranks)
-    if (rank < 1) throw user_error("strategy: ranks has {}; LoRA ranks are 1 or more", rank);
-}
+    : settings_(std::move(settings)), ranks_(std::move(ranks)) {}
 
 Traits LoraStrategy::traits() const {
   const bool keeps = needs_updates() || settings_.aggregation_error;
@@ -58,8 +55,8 @@ void LoraStrategy::start(ServerState& state, const PopulationInfo& population) c
   const std::int64_t largest = *std::max_element(ranks_.ranks.begin(), ranks_.ranks.end());
   const Eigen::Index rank = pairs_of(state.model.layout()).front().rank();
   if (largest != rank)
-    throw user_error("strategy: the largest of ranks is {}, and adapter.rank is {}; they must be equal",
-                     largest, rank);
+    throw user_error("strategy.ranks: the largest is {}, and adapter.rank is {}; they must be equal", largest,
+                     rank);
 }
 
 std::int64_t LoraStrategy::rank_of(const ServerState& state, ClientId client) const {
@@ -228,6 +225,24 @@ std::vector<PackedSlice> packed_slices(const Layout& layout, const SliceSet& set
   return packed;
 }
 
+Factors padded_mean(const std::vector<ClientFactors>& clients, std::size_t pair, Eigen::Index rank,
+                    std::span<const double> weights) {
+  const Factors& form = clients.front().pairs[pair];
+  Factors mean{Matrix::Zero(rank, form.a.cols()), Matrix::Zero(form.b.rows(), rank)};
+  for (std::size_t k = 0; k < clients.size(); ++k) {
+    const Factors& own = clients[k].pairs[pair];
+    mean.a.topRows(own.a.rows()) += weights[k] * own.a;
+    mean.b.leftCols(own.b.cols()) += weights[k] * own.b;
+  }
+  return mean;
+}
+
+std::vector<double> shares_of(const std::vector<ClientFactors>& clients) {
+  std::vector<double> shares;
+  for (const ClientFactors& client : clients) shares.push_back(client.share);
+  return shares;
+}
+
 Factors stacked(const std::vector<ClientFactors>& clients, std::size_t pair) {
   const Factors& first = clients.front().pairs[pair];
   Eigen::Index total = 0;
@@ -260,12 +275,14 @@ Metrics aggregation_error(const ParameterVector& before, const ParameterVector& 
                          Matrix(ideal.b.rows(), ideal.b.cols() + now.b.cols())};
       difference.a << ideal.a, now.a;
       difference.b << ideal.b, -scale * now.b;
-      error += std::pow(product_norm(difference.b, difference.a), 2);
+      const Eigen::MatrixXd gram = product_gram(difference.b, difference.a);
+      error += std::max(0.0, gram.sum());
+      size += gram.topLeftCorner(ideal.a.rows(), ideal.a.rows()).sum();
     } else {
       const Matrix moved = matrix_of(after.values(), pairs[i].w) - matrix_of(before.values(), pairs[i].w);
       error += (ideal.product() - moved - scale * now.product()).squaredNorm();
+      size += std::pow(product_norm(ideal.b, ideal.a), 2);
     }
-    size += std::pow(product_norm(ideal.b, ideal.a), 2);
   }
   const double relative = size > 0.0 ? std::sqrt(error / size) : 0.0;
   return {{"aggregation_error", std::sqrt(error)}, {"aggregation_error_relative", relative}};

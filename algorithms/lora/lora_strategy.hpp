@@ -44,7 +44,8 @@ struct RankSettings {
     v("ranks", ranks,
       "LoRA ranks of the clients, dealt round and round: client k has ranks[k mod size]; adapter.rank must "
       "be "
-      "the largest. Left out: adapter.rank for all");
+      "the largest. Left out: adapter.rank for all",
+      at_least(1));
   }
 };
 
@@ -122,6 +123,12 @@ struct PackedSlice {
   std::size_t size;
 };
 std::vector<PackedSlice> packed_slices(const Layout& layout, const SliceSet& set, std::int64_t rank);
+
+/// sum_k weights[k] (A_k, B_k) of one pair, factors of smaller ranks padded with zeros to `rank`.
+Factors padded_mean(const std::vector<ClientFactors>& clients, std::size_t pair, Eigen::Index rank,
+                    std::span<const double> weights);
+/// p_k of every client.
+std::vector<double> shares_of(const std::vector<ClientFactors>& clients);
 
 /// Factors whose product is sum_k p_k s_k B_k A_k, the update that averaging whole models would make: b =
 /// [p_k s_k B_k], a = [A_k; ...] of one pair.

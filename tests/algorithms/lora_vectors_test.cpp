@@ -240,6 +240,14 @@ TEST_F(LoraVectors, FedSaSharesTheFirstFactorAlone) {
   EXPECT_LE(distance(hand.server().factors().b, Matrix::Zero(2, 1)), 0.0);
 }
 
+// Averaging the B that FedSA-LoRA leaves with its clients as well is FedIT.
+TEST_F(LoraVectors, FedSaWithSharedSecondFactorsIsFedIt) {
+  const auto& v = vector("fedsa_lora", 1);
+  LoraHand hand("fedit", "{}", shape_of_rank(1, 1.0));
+  hand.round(ends(v.at("in")));
+  EXPECT_LE(distance(hand.server().effective(), out(v, "dW")), kFloat);
+}
+
 // Round 2 trains A from the same B = [1/4; 3/2]: with A1 = [2 2], A2 = [0 4] the mean is [1/2 7/2].
 TEST_F(LoraVectors, RoLoraTakesTurns) {
   const auto& v = vector("rolora", 0);

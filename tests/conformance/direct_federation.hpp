@@ -129,6 +129,7 @@ class DirectFederation final : public FederationPort {
   std::vector<std::vector<TaskId>> superseded;
   std::vector<Evaluated> evaluations;
   std::vector<TaskEnded> ended;
+  std::vector<WindowClosed> closed;
 
  private:
   FederationState fresh_state() const {
@@ -175,6 +176,7 @@ class DirectFederation final : public FederationPort {
   void emit(const FederationEvent& event) override {
     if (const auto* done = std::get_if<Evaluated>(&event)) evaluations.push_back(*done);
     if (const auto* done = std::get_if<TaskEnded>(&event)) ended.push_back(*done);
+    if (const auto* done = std::get_if<WindowClosed>(&event)) closed.push_back(*done);
   }
   void boundary(FederationState& state, const std::vector<TaskId>& old) override {
     boundaries.push_back(state);

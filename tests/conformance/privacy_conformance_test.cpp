@@ -1,6 +1,7 @@
 // What an algorithm promises with an empty privacy_gap, for every registered one: exchanging one example of a
-// client moves what it sends by no more than two clipped gradients. The noise follows from the task and its
-// start model, so it is the same on both sides and drops out of the difference.
+// client moves what it sends by no more than two clipped gradients, or a client sends no more than the norm.
+// The noise follows from the task and its start model, so it is the same on both sides and drops out of the
+// difference.
 #include <cmath>
 #include <map>
 
@@ -92,6 +93,31 @@ TEST_P(PrivacyConformance, OneExampleMovesAnUpdateByTwoClippedGradients) {
     EXPECT_EQ(without, 0.0);
   else
     EXPECT_GT(without, 2 * bound);
+}
+
+// Whatever a client holds, all it sends has the clipping norm at most. Noise of a billionth of it stands for
+// none, which would be refused.
+TEST_P(PrivacyConformance, OneClientSendsNoMoreThanTheNorm) {
+  const auto algorithm = AlgorithmRegistry::instance().find(GetParam(), "strategy").make(ConfigNode());
+  const std::string gap = algorithm.objective->privacy_gap(PrivacyUnit::client);
+  if (!gap.empty()) GTEST_SKIP() << "refused with unit: client: " << gap;
+  constexpr double kNorm = 0.01;
+  const std::string loud = data(true);
+  const std::string privacy =
+      fmt::format("{{unit: client, noise: client, noise_multiplier: 1e-9, clip_norm: {}}}", kNorm);
+  std::vector<float> clipped;
+  try {
+    clipped = sent(text(loud, privacy));
+  } catch (const UserError& refusal) {
+    GTEST_SKIP() << "refused: " << refusal.what();
+  }
+  const auto norm = [](const std::vector<float>& values) {
+    double square = 0.0;
+    for (const float value : values) square += static_cast<double>(value) * static_cast<double>(value);
+    return std::sqrt(square);
+  };
+  EXPECT_NEAR(norm(clipped), kNorm, 1e-4 * kNorm) << "longer before, so just the norm after";
+  EXPECT_GT(norm(sent(text(loud, "{unit: none}"))), 2 * kNorm);
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, PrivacyConformance,

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "experiments/experiment_file.hpp"
+#include "experiments/rehearsal.hpp"
 #include "server/checkpoint.hpp"
 #include "tests/conformance/direct_federation.hpp"
 #include "tests/support/algorithms.hpp"
@@ -56,6 +57,22 @@ TEST_P(StrategyConformance, OrderOfAnswersChangesNothing) {
   EXPECT_EQ(a.server.slots, b.server.slots);
   EXPECT_EQ(a.server.scalars, b.server.scalars);
   EXPECT_EQ(a.server.version, b.server.version);
+}
+
+// What `fedloom check` says of bytes beforehand is what the run is charged, round by round.
+TEST_P(StrategyConformance, ARehearsalKnowsTheBytes) {
+  DirectFederation federation(text(), store());
+  federation.run();
+  const ExperimentConfig config = parse_experiment(text(), "rehearsal.yaml").config;
+  const Components parts = build_components(config, "", 1.0);
+  const InitialModel initial = initial_model(config, parts.data->spec(), *parts.model);
+  const std::vector<RehearsedRound> rounds = rehearse(config, parts, initial.values, 4);
+  ASSERT_EQ(rounds.size(), 4U);
+  for (std::size_t i = 0; i < rounds.size(); ++i) {
+    EXPECT_EQ(rounds[i].bytes_down, federation.closed.at(i).bytes_down) << "round " << i + 1;
+    EXPECT_EQ(rounds[i].bytes_up, federation.closed.at(i).bytes_up) << "round " << i + 1;
+    EXPECT_EQ(rounds[i].tasks, federation.closed.at(i).accepted) << "round " << i + 1;
+  }
 }
 
 // Nothing hides outside of the state: at every boundary it goes through bytes unchanged, and the run that

@@ -5,6 +5,7 @@
 #include "server/checkpoint.hpp"
 #include "tests/server/scripted_port.hpp"
 #include "tests/support/lora_hand.hpp"
+#include "tests/support/vectors.hpp"
 #include "transport/codec.hpp"
 
 namespace fedloom::testing {
@@ -156,6 +157,41 @@ TEST_P(LoraCosts, AreTheFormulasOfEachMethod) {
 
 INSTANTIATE_TEST_SUITE_P(Settings, LoraCosts, ::testing::Values(&kRoberta, &kVit),
                          [](const auto& instance) { return instance.param == &kVit ? "Vit" : "Roberta"; });
+
+// The same figures as they were worked out apart from this code.
+TEST(LoraCosts, AreThoseOfTheVectors) {
+  const auto vectors = read_vectors("lora.json");
+  if (!vectors) GTEST_SKIP() << "lora.json is not here (FEDLOOM_VECTORS, FEDLOOM_DATA)";
+  const auto& tables = vectors->at("communication_params_per_client_per_round");
+  Setting eighteen = kVit;
+  eighteen.clients = 18;
+  for (const auto& [name, setting] :
+       std::map<std::string, Setting>{{"roberta_large_qv_r8_K3", kRoberta},
+                                      {"vit_b16_attnproj_fc2_r16_K6", kVit},
+                                      {"vit_b16_attnproj_fc2_r16_K18", eighteen}}) {
+    SCOPED_TRACE(name);
+    const auto& table = tables.at(name);
+    EXPECT_EQ(setting.first, table.at("A"));
+    EXPECT_EQ(setting.second, table.at("B"));
+    const auto expect = [&](const std::string& algorithm, const char* up, const char* down,
+                            const std::string& settings = "{}") {
+      expect_costs(setting, algorithm, table.at(up), table.at(down), settings);
+    };
+    expect("fedit", "fedit_up", "fedit_down");
+    expect("ffa_lora", "ffa_up", "ffa_down");
+    expect("fedsa_lora", "fedsa_up", "fedsa_down");
+    expect("rolora", "rolora_up_A_round", "rolora_up_B_round");
+    expect("flexlora", "flexlora_up", "flexlora_down");
+    expect("hetlora", "hetlora_up", "hetlora_down");
+    expect("lora_fair", "lora_fair_up", "lora_fair_down", "steps: 1");
+    expect("flora", "flora_up", "flora_down_stacked");
+    expect("fedex_lora", "fedex_up", "fedex_down_rank_(K-1)r");
+  }
+  const std::size_t head = tables.at("vit_b_head_100_classes");
+  const Costs with = second_round(kVit, "fedit", "{}", head);
+  EXPECT_EQ(with.up, kVit.first + kVit.second + head);
+  EXPECT_EQ(with.down, kVit.first + kVit.second + head);
+}
 
 TEST(LoraCosts, OneFactorIsHalfOfBothWhereLayersAreSquare) {
   EXPECT_EQ(2 * second_round(kRoberta, "ffa_lora").up, second_round(kRoberta, "fedit").up);

@@ -38,7 +38,7 @@ class Ewc : public Strategy {
   explicit Ewc(const EwcConfig& config) : config_(config) {}
 
   Traits traits() const override {
-    return {.several_phases = true, .sums_beside_delta = true, .needs_rounds = true};
+    return {.several_phases = true, .sums_beside_delta = true, .needs_rounds = true, .learns_stages = true};
   }
 
   std::optional<Phase> next_phase(const ServerState& state, const WindowSums& window,

@@ -7,8 +7,8 @@
 //   server     the example-weighted mean of deltas,   U = sum I_j,  V = sum I_j w_j
 //
 // I_j is the diagonal of the Fisher information at w_j on the client's data. U_s and V_s are what this client
-// sent in the last round, zero if it had no part in it; it keeps them. Across stages it is EWC on what the
-// last cohort knew.
+// sent in the round that they are from, zero if it had no part in it; it keeps them. Across stages it is EWC
+// on what the last cohort knew.
 #include "algorithms/algorithm.hpp"
 #include "algorithms/continual/fisher.hpp"
 
@@ -27,7 +27,8 @@ struct FedCurvConfig {
   }
 };
 
-constexpr double kFisherRange = 1 << 20;  // squares of gradients
+constexpr double kFisherRange = 1 << 20;           // squares of gradients
+constexpr const char* kRound = "curvature_round";  // that U and V are from, or what a client kept
 
 class FedCurv : public Strategy {
  public:
@@ -47,6 +48,7 @@ class FedCurv : public Strategy {
           {.name = name, .size = size, .weighting = Weighting::uniform, .range = kFisherRange});
       if (state.slots.contains(name)) phase.shared.emplace_back(name);
     }
+    if (state.slots.contains(kRound)) phase.shared.emplace_back(kRound);
     return phase;
   }
 
@@ -59,6 +61,7 @@ class FedCurv : public Strategy {
       for (std::size_t i = 0; i < sum.size(); ++i) total.data[i] = static_cast<float>(sum.total(i));
       state.slots[name] = std::move(total);
     }
+    state.slots[kRound] = Tensor::scalar(static_cast<float>(window.window));
     return {};
   }
 
@@ -78,9 +81,9 @@ class CurvedObjective : public LocalObjective {
   // What the others know: the sums without this client's part.
   void begin(TaskRun& run) const override {
     if (!run.shared.contains("curvature")) return;
-    const auto round = run.kept.find("round");
-    const bool took_part =
-        round != run.kept.end() && round->second.data[0] == static_cast<float>(run.task->window - 1);
+    const auto round = run.kept.find(kRound);
+    // Not always the round before this one, of which nobody's update may have been accepted.
+    const bool took_part = round != run.kept.end() && round->second.data[0] == run.shared_values(kRound)[0];
     for (const char* name : {"curvature", "curvature_mean"}) {
       const std::span<const float> sum = run.shared_values(name);
       Tensor others = Tensor::vector({sum.begin(), sum.end()});
@@ -109,7 +112,7 @@ class CurvedObjective : public LocalObjective {
     for (std::size_t i = 0; i < mean.data.size(); ++i) mean.data[i] *= curvature.data[i];
     run.kept["curvature"] = curvature;
     run.kept["curvature_mean"] = mean;
-    run.kept["round"] = Tensor::scalar(static_cast<float>(run.task->window));
+    run.kept[kRound] = Tensor::scalar(static_cast<float>(run.task->window));
     update.slots.push_back(Payload::from("curvature", std::move(curvature)));
     update.slots.push_back(Payload::from("curvature_mean", std::move(mean)));
   }

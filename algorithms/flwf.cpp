@@ -6,13 +6,15 @@
 //            its gradient by the logits:  (1 - alpha) (p - y) + alpha T (q_student - q_teacher)
 //   server   the example-weighted mean of deltas; at a stage's end its model becomes the teacher
 //
-// In the first stage there is no teacher, and it is FedAvg. The teacher is compared on all outputs, so there
-// must be one head. Deviation: the variant with one teacher; the factor T^2 keeps the two gradients of one
-// size (G. Hinton et al., 2015).
+// In the first stage there is no teacher, and it is FedAvg. With one head the teacher is compared on all
+// outputs; where stages have heads of their own, on each head of an earlier stage by itself, as Li and Hoiem
+// do, and the divergences are averaged over those heads. Deviation: the variant with one teacher; the factor
+// T^2 keeps the two gradients of one size (G. Hinton et al., 2015).
 #include <algorithm>
 #include <cmath>
 
 #include "algorithms/algorithm.hpp"
+#include "models/task_heads.hpp"
 
 namespace fedloom {
 namespace {
@@ -33,15 +35,7 @@ class Flwf : public Strategy {
  public:
   explicit Flwf(const FlwfConfig& config) : config_(config) {}
 
-  Traits traits() const override { return {.needs_rounds = true}; }
-
-  void start(ServerState&, const PopulationInfo& population) const override {
-    if (population.task_heads)
-      throw user_error(
-          "strategy flwf compares a model with its teacher on all outputs, and with continual.heads: "
-          "per_stage only "
-          "those of one stage count; set heads: single");
-  }
+  Traits traits() const override { return {.needs_rounds = true, .learns_stages = true}; }
 
   std::optional<Phase> next_phase(const ServerState& state, const WindowSums& window,
                                   const Recipe& base) const override {
@@ -81,6 +75,8 @@ class TaughtObjective : public LocalObjective {
     teacher->parameters.assign(run.start.begin(), run.start.end());
     run.exchanged->scatter(sent->second.values(), teacher->parameters);
     teacher->workspace = run.model->workspace(run.workspace->max_batch());
+    teacher->taught.resize(run.model->outputs());
+    teacher->learnt.resize(run.model->outputs());
     run.own = std::move(teacher);
   }
 
@@ -89,13 +85,18 @@ class TaughtObjective : public LocalObjective {
     LossSum sum = LocalObjective::loss(run, logits, features, batch, logit_gradient);
     auto* teacher = static_cast<Teacher*>(run.own.get());
     if (teacher == nullptr) return sum;
+    Batch unlabelled = batch;  // with labels the heads of other stages would be masked
+    unlabelled.targets = nullptr;
     const std::span<const float> taught =
-        run.model->forward(teacher->parameters, batch, *teacher->workspace, {});
-    const std::size_t outputs = run.model->outputs();
+        run.model->forward(teacher->parameters, unlabelled, *teacher->workspace, {});
     sum.loss *= 1.0 - config_.alpha;
-    for (std::size_t i = 0; i < batch.size; ++i)
-      sum.loss += distil(taught.subspan(i * outputs, outputs), logits.subspan(i * outputs, outputs),
-                         logit_gradient.subspan(i * outputs, outputs));
+    for (float& value : logit_gradient) value *= static_cast<float>(1.0 - config_.alpha);
+    if (run.task_heads)
+      sum.loss += distil_heads(run, taught, batch, logit_gradient, *teacher);
+    else
+      for (std::size_t at = 0; at < logits.size(); at += run.model->outputs())
+        sum.loss += distil(taught.subspan(at, run.model->outputs()), logits.subspan(at, run.model->outputs()),
+                           logit_gradient.subspan(at, run.model->outputs()), 1.0, *teacher);
     return sum;
   }
 
@@ -103,32 +104,55 @@ class TaughtObjective : public LocalObjective {
   struct Teacher {
     FloatBuffer parameters;
     std::unique_ptr<Workspace> workspace;
+    std::vector<double> taught;  // softened outputs of one example
+    std::vector<double> learnt;
   };
 
-  std::vector<double> softened(std::span<const float> logits) const {
-    std::vector<double> q(logits.size());
-    const auto largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
-    double sum = 0.0;
-    for (std::size_t i = 0; i < q.size(); ++i)
-      sum += q[i] = std::exp((static_cast<double>(logits[i]) - largest) / config_.temperature);
-    for (double& value : q) value /= sum;
-    return q;
+  // Heads lie in the order of their stages, so those before an example's own are of earlier ones.
+  double distil_heads(const TaskRun& run, std::span<const float> taught, const Batch& batch,
+                      std::span<float> gradient, Teacher& teacher) const {
+    const auto heads = logits_of_heads(*run.workspace);
+    if (!heads)
+      throw user_error(
+          "strategy flwf with continual.heads: per_stage needs all heads' outputs, which train.parallel does "
+          "not "
+          "hand on; set train.parallel: 1");
+    double loss = 0.0;
+    for (std::size_t i = 0; i < batch.size; ++i) {
+      const std::size_t row = i * heads->head_of.size();
+      const std::size_t own = heads->head_of[static_cast<std::size_t>(batch.targets[i])].first;
+      std::size_t earlier = 0;
+      for (std::size_t at = 0; at < own; at = heads->head_of[at].second) ++earlier;
+      for (std::size_t at = 0; at < own; at = heads->head_of[at].second) {
+        const std::size_t size = heads->head_of[at].second - at;
+        loss += distil(taught.subspan(row + at, size), heads->values.subspan(row + at, size),
+                       gradient.subspan(row + at, size), 1.0 / static_cast<double>(earlier), teacher);
+      }
+    }
+    return loss;
   }
 
-  // Mixes the gradient of one example; returns the teacher's part of its loss.
-  double distil(std::span<const float> teacher, std::span<const float> student,
-                std::span<float> gradient) const {
+  std::span<const double> softened(std::span<const float> logits, std::vector<double>& out) const {
+    const auto largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
+    double sum = 0.0;
+    for (std::size_t i = 0; i < logits.size(); ++i)
+      sum += out[i] = std::exp((static_cast<double>(logits[i]) - largest) / config_.temperature);
+    for (std::size_t i = 0; i < logits.size(); ++i) out[i] /= sum;
+    return {out.data(), logits.size()};
+  }
+
+  // Adds the teacher's pull on one example's outputs of one head; returns its part of the loss.
+  double distil(std::span<const float> teacher, std::span<const float> student, std::span<float> gradient,
+                double weight, Teacher& scratch) const {
     const double t = config_.temperature;
-    const std::vector<double> q_teacher = softened(teacher);
-    const std::vector<double> q_student = softened(student);
+    const std::span<const double> taught = softened(teacher, scratch.taught);
+    const std::span<const double> learnt = softened(student, scratch.learnt);
     double divergence = 0.0;
-    for (std::size_t i = 0; i < q_teacher.size(); ++i) {
-      if (q_teacher[i] > 0.0)
-        divergence += q_teacher[i] * std::log(q_teacher[i] / std::max(q_student[i], 1e-300));
-      gradient[i] = static_cast<float>((1.0 - config_.alpha) * static_cast<double>(gradient[i]) +
-                                       config_.alpha * t * (q_student[i] - q_teacher[i]));
+    for (std::size_t i = 0; i < taught.size(); ++i) {
+      if (taught[i] > 0.0) divergence += taught[i] * std::log(taught[i] / std::max(learnt[i], 1e-300));
+      gradient[i] += static_cast<float>(config_.alpha * weight * t * (learnt[i] - taught[i]));
     }
-    return config_.alpha * t * t * divergence;
+    return config_.alpha * weight * t * t * divergence;
   }
 
   FlwfConfig config_;

@@ -72,11 +72,15 @@ class Fot : public Strategy {
   explicit Fot(const FotConfig& config) : config_(config) {}
 
   Traits traits() const override {
-    return {.several_phases = !config_.sketches_locally(), .sums_beside_delta = true, .needs_rounds = true};
+    return {.several_phases = !config_.sketches_locally(),
+            .sums_beside_delta = true,
+            .needs_rounds = true,
+            .learns_stages = true};
   }
 
   void start(ServerState& state, const PopulationInfo& population) const override {
     state.scalars["task_heads"] = population.task_heads ? 1.0 : 0.0;
+    subspace::check_layers(layers_of(state), config_.sketch.layers, "fot");
   }
 
   std::optional<Phase> next_phase(const ServerState& state, const WindowSums& window,

@@ -4,7 +4,8 @@
 //   M (d, k)  basis of what the inputs of a layer were in earlier stages, one for each protected layer
 //   clients   every step: the layer's mean gradient G (outputs, d) <- G - G M M^T, before the optimizer;
 //   after the
-//             first stage the gradients of everything one-dimensional (biases, scales) are zero
+//             first stage the gradients of everything one-dimensional (biases, scales) are zero, but for the
+//             bias of a stage's own head
 //   server    the example-weighted mean of deltas, as FedAvg
 //   stage's end   with A all inputs under the new model and A' = A - M M^T A: the fewest first left singular
 //   vectors
@@ -52,11 +53,12 @@ class Gpm : public Strategy {
   explicit Gpm(const GpmConfig& config) : config_(config) {}
 
   Traits traits() const override {
-    return {.several_phases = true, .sums_beside_delta = true, .needs_rounds = true};
+    return {.several_phases = true, .sums_beside_delta = true, .needs_rounds = true, .learns_stages = true};
   }
 
   void start(ServerState& state, const PopulationInfo& population) const override {
     state.scalars["task_heads"] = population.task_heads ? 1.0 : 0.0;
+    subspace::check_layers(layers_of(state), config_.sketch.layers, "gpm");
   }
 
   std::optional<Phase> next_phase(const ServerState& state, const WindowSums& window,
@@ -124,20 +126,32 @@ class ProjectingObjective : public LocalObjective {
     if (kind != kSketch) train_locally(*this, run);
   }
 
-  void correct(TaskRun& run, std::span<float> gradient) const override {
-    if (run.recipe.stage < 2) return;
+  void begin(TaskRun& run) const override {
+    if (run.recipe.stage < 2 || run.task->kind == kSketch) return;
+    auto own = std::make_shared<Protected>();
     const Layout& layout = *run.model->layout();
     for (const subspace::ProtectedLayer& layer :
          subspace::protected_layers(layout, config_.sketch.layers, run.task_heads)) {
       const auto basis = run.shared.find(layer.slot("basis"));
-      if (basis == run.shared.end()) continue;
-      subspace::remove_span(gradient.subspan(layer.weight.offset, layer.weight.size), basis->second.values(),
-                            layer.inputs);
+      if (basis != run.shared.end()) own->layers.emplace_back(layer, basis->second.values());
     }
-    if (!config_.freeze_vectors) return;
+    // A head of the stage at hand is new, its bias with it; those of other stages have no gradient.
+    const std::string head = run.task_heads ? subspace::last_layer(layout) + ".bias" : "";
     for (const Slice& slice : layout.slices())
-      if (slice.role == Role::trained && slice.shape.size() == 1)
-        std::fill_n(gradient.begin() + static_cast<std::ptrdiff_t>(slice.offset), slice.size, 0.0F);
+      if (config_.freeze_vectors && slice.role == Role::trained && slice.shape.size() == 1 &&
+          slice.name != head)
+        own->frozen.push_back(slice);
+    run.own = std::move(own);
+  }
+
+  void correct(TaskRun& run, std::span<float> gradient) const override {
+    auto* own = static_cast<Protected*>(run.own.get());
+    if (own == nullptr) return;
+    for (const auto& [layer, basis] : own->layers)
+      subspace::remove_span(gradient.subspan(layer.weight.offset, layer.weight.size), basis, layer.inputs,
+                            own->scratch);
+    for (const Slice& slice : own->frozen)
+      std::fill_n(gradient.begin() + static_cast<std::ptrdiff_t>(slice.offset), slice.size, 0.0F);
   }
 
   void finish(TaskRun& run, Update& update) const override {
@@ -148,6 +162,13 @@ class ProjectingObjective : public LocalObjective {
   }
 
  private:
+  /// What a task of a later stage leaves alone.
+  struct Protected {
+    std::vector<std::pair<subspace::ProtectedLayer, std::span<const float>>> layers;  // with their bases
+    std::vector<Slice> frozen;
+    FloatBuffer scratch;
+  };
+
   GpmConfig config_;
 };
 

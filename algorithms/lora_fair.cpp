@@ -49,10 +49,6 @@ struct LoraFairConfig {
     v("lr", lr, "their learning rate", above(0));
   }
 };
-if (cosine != "flattened") return "solver: closed_form takes squares, not a cosine; leave `cosine` out";
-return init != "zeros" ? "solver: closed_form starts nowhere; leave `init` out" : "";
-}
-};
 
 /// What equation 8 needs of one layer.
 struct Problem {

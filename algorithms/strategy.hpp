@@ -56,6 +56,8 @@ struct Traits {
   bool needs_rounds = false;
   /// Clients follow the model by patches (Strategy::patch) from the initial model on, which they have.
   bool patches_model = false;
+  /// It is about a sequence of stages: without one it would be another strategy.
+  bool learns_stages = false;
   /// It works on LoRA factors: the experiment needs `adapter: {name: lora, …}`.
   bool needs_lora = false;
 };

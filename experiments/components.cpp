@@ -1,6 +1,7 @@
 // Building the components of an experiment.
 #include "experiments/components.hpp"
 
+#include "experiments/continual_check.hpp"
 #include "experiments/pacing_check.hpp"
 #include "experiments/privacy_check.hpp"
 
@@ -46,6 +47,7 @@ Components build_components(const ExperimentConfig& config, std::shared_ptr<cons
         config.evaluate.target_accuracy);
   check_pacing(config);
   check_privacy(config, parts);
+  check_continual(config, parts);
   return parts;
 }
 

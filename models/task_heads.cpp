@@ -12,9 +12,13 @@ namespace {
 // Its exponential is 0 beside any logit, and unlike infinity it stays harmless in a difference.
 constexpr float kNever = -1e30F;
 
-struct HeadSpace final : Workspace {
-  using Workspace::Workspace;
+using HeadOf = std::vector<std::pair<std::size_t, std::size_t>>;
 
+struct HeadSpace final : Workspace {
+  HeadSpace(std::size_t max_batch, const HeadOf& heads) : Workspace(max_batch), head_of(heads) {}
+
+  const HeadOf& head_of;       // of the model, which outlives its workspaces
+  std::span<const float> all;  // of the latest forward
   std::unique_ptr<Workspace> below;
   FloatBuffer logits;
 };
@@ -42,7 +46,7 @@ class TaskHeads final : public Model {
   double forward_flops() const override { return model_->forward_flops(); }
 
   std::unique_ptr<Workspace> workspace(std::size_t max_batch) const override {
-    auto space = std::make_unique<HeadSpace>(max_batch);
+    auto space = std::make_unique<HeadSpace>(max_batch, head_of_);
     space->below = model_->workspace(max_batch);
     space->logits.resize(max_batch * outputs());
     return space;
@@ -52,6 +56,7 @@ class TaskHeads final : public Model {
                                  const ForwardOptions& options) const override {
     HeadSpace& space = own(workspace);
     const std::span<const float> logits = model_->forward(parameters, batch, *space.below, options);
+    space.all = logits;
     if (batch.targets == nullptr) return logits;
     const std::span<float> masked(space.logits.data(), logits.size());
     std::fill(masked.begin(), masked.end(), kNever);
@@ -91,7 +96,7 @@ class TaskHeads final : public Model {
   }
 
   std::shared_ptr<const Model> model_;
-  std::vector<std::pair<std::size_t, std::size_t>> head_of_;  // of each output, [begin, end) of its head
+  HeadOf head_of_;  // of each output, [begin, end) of its head
 };
 
 }  // namespace
@@ -99,6 +104,12 @@ class TaskHeads final : public Model {
 std::unique_ptr<Model> task_heads(std::shared_ptr<const Model> model,
                                   const std::vector<std::int64_t>& heads) {
   return std::make_unique<TaskHeads>(std::move(model), heads);
+}
+
+std::optional<HeadLogits> logits_of_heads(const Workspace& workspace) {
+  const auto* space = dynamic_cast<const HeadSpace*>(&workspace);
+  if (space == nullptr) return std::nullopt;
+  return HeadLogits{space->all, space->head_of};
 }
 
 }  // namespace fedloom

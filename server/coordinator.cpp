@@ -186,7 +186,9 @@ bool Coordinator::make_phase(Tick now) {
   Update update;
   for (const SlotSpec& slot : phase_->slots) update.reports.push_back({slot.name, slot.size});
   update_bytes_ = deployed_size(update);
-  if (first) ask_for_look(now);
+  // A deadline is of each phase: what one phase took is not the next one's to lose.
+  if (!first) opened_ = looked_ = now;
+  ask_for_look(now);
   return true;
 }
 

@@ -36,18 +36,21 @@ void Coordinator::evaluate_stages(Tick now) {
   event.stage = moment.number > 0 ? moment.number : config_.stages;
   event.ended = moment.number > 0 ? moment.last_window : state_.windows == config_.windows;
   EvaluationResult mean;
+  double judged = 0.0;
   for (std::uint64_t stage = 1; stage <= event.stage; ++stage) {
     const auto result = port_.evaluate(state_.server.model.values(), config_.evaluate_on, stage);
     event.accuracies.push_back(result ? result->accuracy : kNoNumber);
     event.losses.push_back(result ? result->loss : kNoNumber);
     event.examples.push_back(result ? result->examples : 0);
     if (!result) continue;
-    const double share = 1.0 / static_cast<double>(event.stage);
-    mean.accuracy += share * result->accuracy;
-    mean.loss += share * result->loss;
+    ++judged;
+    mean.accuracy += result->accuracy;
+    mean.loss += result->loss;
     mean.examples += result->examples;
   }
-  if (mean.examples == 0) return;
+  if (judged == 0) return;
+  mean.accuracy /= judged;
+  mean.loss /= judged;
   event.mean_accuracy = mean.accuracy;
   if (event.ended) state_.stage_accuracies[event.stage] = event.accuracies;
   if (moment.number > 1) note_forgetting(event);

@@ -44,15 +44,20 @@ Rows orthonormal(const Rows& rows) {
 }  // namespace
 
 void remove_span(std::span<float> rows, std::span<const float> basis, std::size_t d) {
+  FloatBuffer scratch;
+  remove_span(rows, basis, d, scratch);
+}
+
+void remove_span(std::span<float> rows, std::span<const float> basis, std::size_t d, FloatBuffer& scratch) {
   FEDLOOM_CHECK(d > 0 && rows.size() % d == 0 && basis.size() % d == 0, "{} and {} floats in rows of {}",
                 rows.size(), basis.size(), d);
   const std::size_t n = rows.size() / d;
   const std::size_t k = basis.size() / d;
   if (n == 0 || k == 0) return;
-  FloatBuffer inside(n * k);
-  gemm({n, k, d, plain(rows.data(), d), transposed(basis.data(), d), inside.data(), k});
-  for (float& value : inside) value = -value;
-  gemm({n, d, k, plain(inside.data(), k), plain(basis.data(), d), rows.data(), d, true});
+  scratch.resize(n * k);
+  gemm({n, k, d, plain(rows.data(), d), transposed(basis.data(), d), scratch.data(), k});
+  for (float& value : scratch) value = -value;
+  gemm({n, d, k, plain(scratch.data(), k), plain(basis.data(), d), rows.data(), d, true});
 }
 
 Tensor grown(const Tensor& basis, std::span<const double> directions, std::size_t d) {

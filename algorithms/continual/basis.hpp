@@ -14,6 +14,8 @@
 namespace fedloom::subspace {
 
 /// rows := rows - (rows U) U^T of `rows` (n, d). `basis`: k vectors of d floats; with none nothing changes.
+/// `scratch` is for whoever calls it again and again.
+void remove_span(std::span<float> rows, std::span<const float> basis, std::size_t d, FloatBuffer& scratch);
 void remove_span(std::span<float> rows, std::span<const float> basis, std::size_t d);
 
 /// One orthonormal basis of the old vectors, which stay as they are, and `directions` (count, d): those are

@@ -26,5 +26,10 @@ struct ProtectedLayer {
 /// order of the layout. `without_last`: but for the last layer of the model, whose rows are heads of stages.
 std::vector<ProtectedLayer> protected_layers(const Layout& layout, const std::vector<std::string>& patterns,
                                              bool without_last);
+/// The name of the model's last such layer, whatever the patterns; "" when there is none.
+std::string last_layer(const Layout& layout);
+/// Throws UserError when `layers` is empty: then `strategy` would protect nothing.
+void check_layers(const std::vector<ProtectedLayer>& layers, const std::vector<std::string>& patterns,
+                  const std::string& strategy);
 
 }  // namespace fedloom::subspace

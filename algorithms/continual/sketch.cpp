@@ -46,6 +46,7 @@ class Sketcher final : public LayerObserver {
     if (found == layers_.end()) return;
     Sketched& sketched = found->second;
     FEDLOOM_CHECK(width == sketched.inputs, "inputs of {} for layer {} of {}", width, layer, sketched.inputs);
+    sketched.seen = true;
     sketched.energy += energy_of(values);
     rest_.assign(values.begin(), values.end());
     remove_span(rest_, sketched.basis, width);
@@ -59,6 +60,11 @@ class Sketcher final : public LayerObserver {
   void add_to(Update& update, std::size_t examples) {
     update.scalars["sketched"] = static_cast<double>(examples);
     for (auto& [name, sketched] : layers_) {
+      if (examples > 0 && !sketched.seen)
+        throw user_error(
+            "layer {} does not say what its inputs are, so it cannot be protected; leave it out of "
+            "strategy.sketch.layers",
+            name);
       update.slots.push_back(Payload::from("sketch." + name, std::move(sketched.sketch)));
       update.scalars["energy." + name] = sketched.energy;
       update.scalars["rest." + name] = sketched.rest;
@@ -75,6 +81,7 @@ class Sketcher final : public LayerObserver {
     Tensor sketch;
     double energy = 0.0;
     double rest = 0.0;
+    bool seen = false;
   };
 
   float draw() {

@@ -5,7 +5,7 @@
 // Federated Learning", ICLR 2024 (there GPSE).
 //
 //   A (d, n) inputs of one client, U (d, k) the basis so far (k may be 0):   A' = A - U U^T A
-//   Y = A' W,  W (n, m) random, known to the client alone;   |A|^2 and |A'|^2 squared Frobenius norms
+//   Y = A' W,  W (n, m) random, from the seed, client and task;   |A|^2 and |A'|^2 squared Frobenius norms
 #pragma once
 
 #include <cstdint>

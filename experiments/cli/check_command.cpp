@@ -65,6 +65,9 @@ void print_bytes(const ExperimentConfig& config, const Components& parts,
     fmt::print("#   per client         {} in round 1, {} in later ones\n", text(first), text(later));
   if (config.init)
     fmt::print("#                      and {} down once, the initial model\n", bytes_text(initial));
+  if (config.continual && !config.continual->joint)
+    fmt::print(
+        "#                      in a round of the first stage; what a stage's end adds is not in this\n");
   if (config.rounds == 0 || parts.pacer->overlaps()) return;
   const std::uint64_t clients = parts.data->clients();
   const std::uint64_t cohort = parts.pacer->largest_cohort(clients);

@@ -29,10 +29,13 @@ struct SyncConfig {
       between(0, 1));
     v("over_selection", over_selection, "start this share more than needed and take the first",
       between(0, 10));
-    v("deadline", deadline, "close the round after this time with whoever is in; 0s waits for all",
+    v("deadline", deadline,
+      "close the round after this time with whoever is in, or each phase of it where the strategy has "
+      "several; 0s waits for all",
       at_least(0));
     v("min_clients", min_clients, "the fewest updates a deadline may close with", at_least(1));
-    v("min_time", min_time, "keep the round open at least so long, for more than the goal where more started",
+    v("min_time", min_time,
+      "keep the round (each phase of it) open at least so long, for more than the goal where more started",
       at_least(0));
     v("weights", weights, "how updates weigh", one_of({"examples", "uniform"}));
   }

@@ -9,8 +9,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/config.hpp"
 #include "core/random.hpp"
 #include "tests/integration/federation.hpp"
+#include "tests/support/paths.hpp"
 
 namespace fedloom::testing {
 namespace {
@@ -89,6 +91,8 @@ class ContinualBits : public ContinualRuns, public ::testing::WithParamInterface
 TEST_P(ContinualBits, AreTheSameForAnyNumberOfWorkers) {
   const Words strategy = set({"strategy=" + GetParam()});
   const Outcome one = run("one", kOne + strategy);
+  for (const char* workers : {"2", "8"})
+    EXPECT_EQ(run(workers, Words{"--workers", workers, "--transport", "inproc"} + strategy), one);
   EXPECT_EQ(run("three", kThree + strategy), one);
   EXPECT_EQ(run("server", kThree + strategy + set({"runtime.aggregate=server"})), one);
 }
@@ -219,6 +223,14 @@ TEST_F(ContinualRuns, TrainJointlyAsTheUpperBound) {
   EXPECT_GT(evaluations.back().at("mean_accuracy").get<double>(), 0.7);
 }
 
+TEST_F(ContinualRuns, SayWhenThereIsNothingToRemember) {
+  const Words joint = set({"continual.joint=true", "rounds=12"});
+  const Ended ended = finish(Words{"run", job_, "--no-report", "--out", folder_ / "joint"} + kOne + joint);
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_NE((ended.out + ended.err).find("strategy fot keeps what earlier stages of a sequence have taught"),
+            std::string::npos);
+}
+
 TEST_F(ContinualRuns, TakeHeadsPerStage) {
   (void)run("heads",
             kOne + set({"continual.heads=per_stage", "continual.stages={name: class_split, count: 2}"}));
@@ -226,6 +238,33 @@ TEST_F(ContinualRuns, TakeHeadsPerStage) {
   // Two of two classes each, of which one is told: easy, and hard to forget.
   EXPECT_GT(evaluations.back().at("mean_accuracy").get<double>(), 0.9);
 }
+
+// Whoever is compared in the papers' files works as it is written there, with a head per stage.
+class PapersRivals : public ContinualRuns, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(PapersRivals, WorkWithAHeadForEachStage) {
+  const ConfigNode list =
+      ConfigNode::from_file(FEDLOOM_SOURCE_DIR "/experiments/papers/fot/" + std::string(GetParam()))
+          .child("list");
+  ASSERT_GE(list.keys().size(), 8U);
+  for (const std::string& name : list.keys()) {
+    SCOPED_TRACE(name);
+    const ConfigNode variant = list.child(name);
+    Words words = kOne + set({"continual={stages: {name: class_split, count: 2}, rounds_per_stage: 4, heads: "
+                              "per_stage}"});
+    for (const std::string& key : variant.keys())
+      words = words + set({key + "=" + variant.child(key).flow()});
+    if (name == "joint") words = words + set({"rounds=8"});
+    (void)run(name, words);
+    const std::vector<Json> evaluations = events(name, "stages_evaluated");
+    ASSERT_FALSE(evaluations.empty());
+    EXPECT_GT(evaluations.back().at("mean_accuracy").get<double>(), 0.5);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, PapersRivals,
+                         ::testing::Values("split_cifar10_rivals.yaml", "five_sets_rivals.yaml"),
+                         [](const auto& instance) { return std::string(instance.param).substr(0, 4); });
 
 // The experiment for those who have CIFAR-100, on records made here: a coarse and a fine label, and noise.
 // Two stages of one round each, a narrow net; what counts is that files, heads and sketches of convolutions
@@ -260,7 +299,10 @@ TEST_F(ContinualRuns, AreRefusedWhereTheyMakeNoSense) {
   const auto error = [&](const Words& more) { return finish(words("no", kOne + set(more))).err; };
   EXPECT_NE(error({"rounds=13"}).find("have 12 together"), std::string::npos);
   EXPECT_NE(error({"pacer=fedbuff"}).find("goes by rounds"), std::string::npos);
-  EXPECT_NE(error({"strategy=flwf", "continual.heads=per_stage"}).find("set heads: single"),
+  EXPECT_NE(error({"strategy=local_only"}).find("judged by clients' own models"), std::string::npos);
+  EXPECT_NE(error({"evaluate.clients=2"}).find("judged stage by stage"), std::string::npos);
+  EXPECT_NE(error({"evaluate.target_accuracy=0.5"}).find("in the first of them"), std::string::npos);
+  EXPECT_NE(error({"strategy.sketch={layers: [conv*]}"}).find("none fits strategy.sketch.layers: [conv*]"),
             std::string::npos);
   EXPECT_NE(error({"continual.rounds_per_stage=[1, 2]"}).find("2 numbers for 3 stages"), std::string::npos);
 }

@@ -40,8 +40,9 @@ class ClosingStrategy : public Strategy {
 class StagedFederation : public ScriptedPort {
  public:
   StagedFederation(const Strategy& strategy, CoordinatorConfig config,
-                   std::optional<FederationState> from = {})
-      : ScriptedPort(strategy), pacer_(make_pacer("clients_per_round: 4")) {
+                   std::optional<FederationState> from = {},
+                   const std::string& pacer = "clients_per_round: 4")
+      : ScriptedPort(strategy), pacer_(make_pacer(pacer)) {
     sampler_ = SamplerRegistry::instance().find("uniform", "sampler").make(ConfigNode());
     population_.clients = 4;
     population_.examples = [](ClientId) { return std::uint64_t{20}; };
@@ -61,6 +62,7 @@ class StagedFederation : public ScriptedPort {
   std::optional<EvaluationResult> evaluate(std::span<const float>, const std::string&,
                                            std::uint64_t stage) override {
     asked.push_back(stage);
+    if (untested.contains(stage)) return {};
     return EvaluationResult{1.0, accuracy(all<WindowClosed>().size(), stage), 100};
   }
 
@@ -80,6 +82,7 @@ class StagedFederation : public ScriptedPort {
     return 0.5;
   };
   std::vector<std::uint64_t> asked;
+  std::set<std::uint64_t> untested;  // stages without examples to be judged on
   std::unique_ptr<Coordinator> coordinator;
 
  private:
@@ -153,6 +156,46 @@ TEST(Stages, AreClosedOnTheModelOfTheirLastWindow) {
   EXPECT_FLOAT_EQ(federation.coordinator->state().server.model.values()[0], 3.0F);
   for (const auto& [version, live] : federation.coordinator->state().versions)
     EXPECT_EQ(live.uses, 0U) << version;
+}
+
+// The phase that closes the stage has the deadline anew: the whole cohort, the one that was late with it, has
+// until 10 + 10 for it.
+TEST(Stages, ADeadlineIsOfEachPhase) {
+  const ClosingStrategy strategy;
+  StagedFederation federation(strategy, config_of({1}), {}, "{clients_per_round: 4, deadline: 10s}");
+  federation.coordinator->begin(0);
+  ASSERT_EQ(federation.looks.back(), (std::pair<WindowId, Tick>{1, 10}));
+  const auto finish = [&](Tick now, ClientId client) {
+    const TaskId id = federation.coordinator->state().live.lower_bound({client, 0})->first;
+    const Update update = make_update(id, 10, {{"delta", FloatBuffer(2, 1.0F)}});
+    federation.updates.emplace(id, update);
+    federation.coordinator->on_finished(now, update);
+  };
+  for (const ClientId client : {0U, 1U, 2U}) finish(3, client);
+  federation.coordinator->on_moment(10, Moment::look, 1);
+  EXPECT_EQ(federation.started.back().kind, "close");
+  EXPECT_EQ(federation.looks.back(), (std::pair<WindowId, Tick>{1, 20}));
+  finish(11, 0);
+  EXPECT_FALSE(federation.coordinator->ended()) << "one is in, and the others have time";
+  finish(19, 1);
+  finish(20, 2);
+  federation.coordinator->on_moment(20, Moment::look, 1);
+  EXPECT_TRUE(federation.coordinator->ended());
+  EXPECT_EQ(federation.all<WindowClosed>()[0].accepted, 6U);
+}
+
+// A stage that cannot be judged counts for nothing, and not as a failure.
+TEST(Stages, TheirMeanIsOverThoseThatAreJudged) {
+  const ClosingStrategy strategy;
+  StagedFederation federation(strategy, config_of({1, 1}));
+  federation.untested = {1};
+  federation.accuracy = [](std::size_t, std::uint64_t) { return 0.8; };
+  federation.coordinator->begin(0);
+  federation.play(2);
+  const auto events = federation.all<StagesEvaluated>();
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_NEAR(events[0].mean_accuracy, 0.8, 1e-12);
+  EXPECT_TRUE(std::isnan(events[0].accuracies[0]));
 }
 
 // R = [0.9; 0.8 0.7; 0.5 0.6 0.9]: ACC = 2/3, FGT = ((0.9 - 0.5) + (0.7 - 0.6)) / 2 = 0.25 = -BWT.

@@ -124,6 +124,9 @@ class StageHand {
     return {logits.begin(), logits.end()};
   }
 
+  /// A window of which nothing comes in: the strategy does not hear of it.
+  void skip_window() { ++window_; }
+
   ServerState state;
   std::vector<std::pair<std::string, Update>> updates;  // of the latest window, with the kind of their phase
 
@@ -187,6 +190,7 @@ class StageHand {
     algorithm_.objective->begin(run);
     algorithm_.objective->work(task.kind, run);
     algorithm_.objective->finish(run, update);
+    update.loss_sum = run.loss_sum;
     kept_[id] = run.kept;
     return update;
   }

@@ -124,7 +124,7 @@ TEST(Ewc, DrawsLabelsFromTheModelWhereAsked) {
   // E (p_0 - y_0)^2 over y ~ p is p (1 - p); each draw is (1 - p)^2 or p^2, so the mean of 4000 is within 5
   // standard errors of it, each sqrt(p (1 - p)) |1 - 2 p| / sqrt(4000).
   const double error = 5.0 * std::sqrt(p * (1.0 - p)) * std::abs(1.0 - 2.0 * p) / std::sqrt(4000.0);
-  EXPECT_NEAR(hand.slot("precision")[0] / 0.09, p * (1.0 - p), error);
+  EXPECT_NEAR(static_cast<double>(hand.slot("precision")[0]) / 0.09, p * (1.0 - p), error);
   EXPECT_GT(std::abs(p * (1.0 - p) - (1.0 - p) * (1.0 - p)), 2.0 * error)
       << "or the given labels would do as well";
 }

@@ -137,8 +137,10 @@ TEST_F(ContinualRuns, DeployedEqualTheSimulation) {
 
 // Killed at moments of the fourth window, which trains for milliseconds and then collects large sketches, and
 // in the middle of the second stage.
-TEST_F(ContinualRuns, KilledInTheMiddleAndResumedIsTheSameRun) {
-  const Words experiment = kThree + set({"evaluate.every=1", "strategy.sketch.columns=500"});
+class ContinualKills : public ContinualRuns, public ::testing::WithParamInterface<Words> {};
+
+TEST_P(ContinualKills, InTheMiddleAndResumedAreTheSameRun) {
+  const Words experiment = kThree + set({"evaluate.every=1"}) + set(GetParam());
   const Outcome whole = run("whole", experiment);
   std::size_t killed_while_closing = 0;
   for (const int milliseconds : {5, 40, 80, 120}) {
@@ -158,6 +160,16 @@ TEST_F(ContinualRuns, KilledInTheMiddleAndResumedIsTheSameRun) {
   }
   EXPECT_GT(killed_while_closing, 0U) << "no kill met the window that it was meant for";
 }
+
+// Sketches in a phase of their own, with the last update of training, and of convolutions.
+INSTANTIATE_TEST_SUITE_P(
+    Sketches, ContinualKills,
+    ::testing::Values(
+        Words{"strategy.sketch.columns=500"}, Words{"strategy.compat=repo", "strategy.sketch.columns=500"},
+        Words{"strategy.sketch.columns=500",
+              "model={name: sequential, layers: [{conv2d: {channels: 4, kernel: 3, bias: false}}, relu, "
+              "flatten, {dense: {bias: false}}]}"}),
+    [](const auto& instance) { return std::to_string(instance.index); });
 
 // The same with every moment of evaluation equal, so that the logs are, too.
 TEST_F(ContinualRuns, ResumedRunsHaveTheSameLogAndTables) {

@@ -58,7 +58,7 @@ class Gpm : public Strategy {
 
   void start(ServerState& state, const PopulationInfo& population) const override {
     state.scalars["task_heads"] = population.task_heads ? 1.0 : 0.0;
-    subspace::check_layers(layers_of(state), config_.sketch.layers, "gpm");
+    if (population.stages > 0) subspace::check_layers(layers_of(state), config_.sketch.layers, "gpm");
   }
 
   std::optional<Phase> next_phase(const ServerState& state, const WindowSums& window,

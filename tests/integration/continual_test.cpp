@@ -161,6 +161,11 @@ TEST_P(ContinualKills, InTheMiddleAndResumedAreTheSameRun) {
   EXPECT_GT(killed_while_closing, 0U) << "no kill met the window that it was meant for";
 }
 
+std::string sketching(const ::testing::TestParamInfo<Words>& instance) {
+  const Words names = {"InAPhase", "WithTheUpdate", "OfConvolutions"};
+  return names.at(instance.index);
+}
+
 // Sketches in a phase of their own, with the last update of training, and of convolutions.
 INSTANTIATE_TEST_SUITE_P(
     Sketches, ContinualKills,
@@ -169,7 +174,7 @@ INSTANTIATE_TEST_SUITE_P(
         Words{"strategy.sketch.columns=500",
               "model={name: sequential, layers: [{conv2d: {channels: 4, kernel: 3, bias: false}}, relu, "
               "flatten, {dense: {bias: false}}]}"}),
-    [](const auto& instance) { return std::to_string(instance.index); });
+    sketching);
 
 // The same with every moment of evaluation equal, so that the logs are, too.
 TEST_F(ContinualRuns, ResumedRunsHaveTheSameLogAndTables) {

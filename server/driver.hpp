@@ -147,5 +147,6 @@ class Driver final : private FederationPort {
   std::deque<std::vector<TaskId>> superseded_ = std::deque<std::vector<TaskId>>(1);
   std::uint64_t failures_in_row_ = 0;
 };
+  std::set<ClientId> failing_;  // deployed clients whose latest task failed
 
 }  // namespace fedloom

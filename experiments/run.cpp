@@ -279,7 +279,7 @@ DriverParts Session::driver_parts() {
       });
   };
   parts.memory = [this] { return memory(); };
-  parts.fleet.welcome.experiment = resolved_yaml(config_);
+  parts.fleet.welcome.experiment = experiment_for_peers(config_, options_.deployed);
   parts.fleet.welcome.layout = parts_.model->layout()->fingerprint();
   parts.fleet.welcome.run =
       fmt::format("{:016x}", hash64(fmt::format("{}{}{}", folder_, getpid(), executor_.now())));

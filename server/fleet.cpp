@@ -199,6 +199,11 @@ void Fleet::dismiss(const std::string& reason, bool failed) {
   for (const auto& [id, peer] : peers_) send(id, Goodbye{reason, failed});
 }
 
+void Fleet::interrupt(const std::string& reason) {
+  if (!options_.deployed) return dismiss(reason, false);
+  send_verdicts();
+}
+
 // ---- tasks ----
 
 void Fleet::start(const Task& task, Tick due) {

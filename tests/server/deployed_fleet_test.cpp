@@ -154,6 +154,22 @@ TEST(DeployedFleet, AClientThatIsPutOutLosesItsTaskAtOnce) {
   }
 }
 
+// A client that heard goodbye would end; one whose server closes waits for it.
+TEST(DeployedFleet, OnlyTheEndOfTheRunIsAGoodbye) {
+  FleetWorld world(deployed());
+  const auto client = world.client(1);
+  ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
+  world.publish(0);
+  world.fleet->start(world.task(1, 1, false));
+  client->hear<Task>(1);
+  world.fleet->end({1, 1}, Verdict::cancelled, Reason::late);
+  world.fleet->interrupt("the server was stopped");
+  client->hear<Verdicts>(1);
+  EXPECT_TRUE(client->heard<Goodbye>().empty());
+  world.fleet->dismiss("the run is complete", false);
+  EXPECT_EQ(client->hear<Goodbye>(1)[0].reason, "the run is complete");
+}
+
 TEST(DeployedFleet, WhoDoesNotAnswerIsNotEvaluated) {
   FleetWorld world(deployed(5 * kMillisecond));
   const auto silent = world.client(0);

@@ -14,7 +14,13 @@ set(CPACK_STRIP_FILES ON)
 
 # What a package does when it comes and goes: the same for both services.
 foreach(which client server)
-  set(unit fedloom-${which})
+  # Its unit, and the glob for what runs of it: a server is an instance of a template.
+  set(unit fedloom-${which}.service)
+  set(running fedloom-${which}.service)
+  if(which STREQUAL server)
+    set(unit fedloom-server@.service)
+    set(running fedloom-server@*.service)
+  endif()
   foreach(script postinst prerm postrm)
     configure_file(packaging/${script}.in ${PROJECT_BINARY_DIR}/packaging/${which}/${script} @ONLY
                    FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)

@@ -67,7 +67,7 @@ class DeployedClient {
     load_own_data();
     if (!options.quiet)
       console_.emplace(executor_, options.connect, print_line,
-                       [this] { return why_unreachable(options_.connect); });
+                       [check = ReachabilityCheck(options.connect)]() mutable { return check.latest(); });
   }
 
   int run() {

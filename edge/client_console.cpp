@@ -2,6 +2,9 @@
 #include "edge/client_console.hpp"
 
 #include <filesystem>
+#include <mutex>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include <netdb.h>
@@ -27,6 +30,7 @@ ClientConsole::~ClientConsole() { executor_.cancel(timer_); }
 void ClientConsole::connecting() {
   if (timer_ != 0) return;
   print_(fmt::format("connecting to {}", server_));
+  (void)why_();
   timer_ = executor_.after(kPatience, [this] { still_waiting(); });
 }
 
@@ -82,6 +86,42 @@ std::string why_unreachable(const std::string& endpoint) {
   if (failure != 0) return fmt::format("\"{}\" has no address: {}", host, gai_strerror(failure));
   freeaddrinfo(found);
   return "";
+}
+
+struct ReachabilityCheck::Findings {
+  std::string endpoint;
+  Look look;
+  std::mutex mutex;
+  bool looking = false;
+  std::string found;
+};
+
+ReachabilityCheck::ReachabilityCheck(std::string endpoint, Look look)
+    : findings_(std::make_shared<Findings>()) {
+  findings_->endpoint = std::move(endpoint);
+  findings_->look = std::move(look);
+}
+
+std::string ReachabilityCheck::latest() {
+  const std::lock_guard lock(findings_->mutex);
+  if (!std::exchange(findings_->looking, true)) {
+    const auto work = [findings = findings_] {
+      std::string found;
+      try {
+        found = findings->look(findings->endpoint);
+      } catch (const std::exception&) {  // whoever connects there says what is wrong with the text
+      }
+      const std::lock_guard done(findings->mutex);
+      findings->found = std::move(found);
+      findings->looking = false;
+    };
+    try {
+      std::thread(work).detach();
+    } catch (const std::system_error&) {
+      findings_->looking = false;  // the device has no thread to spare
+    }
+  }
+  return findings_->found;
 }
 
 }  // namespace fedloom

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -13,7 +14,8 @@ namespace fedloom {
 
 class ClientConsole {
  public:
-  /// `print` gets each line; `why` says what is known of a server that is not there, or "".
+  /// `print` gets each line; `why` says what is known of a server that is not there, or "", without waiting
+  /// to find out: it is asked when the waiting begins and before each line.
   ClientConsole(Executor& executor, std::string server, std::function<void(std::string_view)> print,
                 std::function<std::string()> why);
   ~ClientConsole();
@@ -46,5 +48,19 @@ void print_line(std::string_view line);
 /// What is wrong with an endpoint that nobody answers at: a host without an address, a socket that is not
 /// there. "" when nothing is known. May ask the system's resolver and wait for it.
 std::string why_unreachable(const std::string& endpoint);
+
+/// Asks that on a thread of its own, since a resolver that hears nothing takes half a minute to say so.
+class ReachabilityCheck {
+ public:
+  using Look = std::function<std::string(const std::string&)>;
+  explicit ReachabilityCheck(std::string endpoint, Look look = why_unreachable);
+  /// What the last look that has ended found, "" before; begins another unless one is under way. Never waits,
+  /// and a look under way may outlive this.
+  std::string latest();
+
+ private:
+  struct Findings;
+  std::shared_ptr<Findings> findings_;
+};
 
 }  // namespace fedloom

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <sstream>
 
+#include <arpa/inet.h>
+
 #include "core/error.hpp"
 #include "core/file.hpp"
 
@@ -49,10 +51,20 @@ KeyPair read_key_file(const std::string& file) {
   return pair;
 }
 
-// What is no endpoint at all is told by whoever opens it.
+// What is no endpoint at all is told by whoever opens it. A host is an address of this machine or its name,
+// never text that begins like one: 127.0.0.1.example is anybody's.
 bool is_local(const std::string& endpoint) {
-  return !endpoint.starts_with("tcp://") || endpoint.starts_with("tcp://127.") ||
-         endpoint.starts_with("tcp://localhost:") || endpoint.starts_with("tcp://[::1]:");
+  constexpr std::string_view kTcp = "tcp://";
+  if (!endpoint.starts_with(kTcp)) return true;
+  std::string host = endpoint.substr(kTcp.size());
+  host = host.substr(0, host.rfind(':'));
+  if (host == "localhost") return true;
+  if (in_addr address{}; inet_pton(AF_INET, host.c_str(), &address) == 1)
+    return ntohl(address.s_addr) >> 24U == 127U;
+  if (!host.starts_with('[') || !host.ends_with(']')) return false;
+  in6_addr address{};
+  return inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &address) == 1 &&
+         IN6_IS_ADDR_LOOPBACK(&address);
 }
 
 std::shared_ptr<const Security> client_security(const std::string& server_key, const std::string& endpoint,

@@ -279,7 +279,7 @@ DriverParts Session::driver_parts() {
       });
   };
   parts.memory = [this] { return memory(); };
-  parts.fleet.welcome.experiment = resolved_yaml(config_);
+  parts.fleet.welcome.experiment = experiment_for_peers(config_, options_.deployed);
   parts.fleet.welcome.layout = parts_.model->layout()->fingerprint();
   parts.fleet.welcome.run =
       fmt::format("{:016x}", hash64(fmt::format("{}{}{}", folder_, getpid(), executor_.now())));
@@ -335,7 +335,7 @@ RunResult Session::run() {
   try {
     driver_->run();
   } catch (const Interrupted&) {
-    driver_->dismiss("the server was stopped", false);
+    driver_->interrupt("the server was stopped");
     files_->finish();
     progress_->finish();
     spdlog::warn("stopped at once; --resume goes on from round {}", last_checkpoint_);
@@ -353,12 +353,12 @@ RunResult Session::run() {
 RunResult Session::conclude(bool complete) {
   memory();
   if (launcher_) launcher_->expect_end();
-  driver_->dismiss(complete ? "the run is complete" : "the run was interrupted", false);
-  executor_.run_until([this] { return channel_->peers().empty(); }, kFarewell);
+  complete ? driver_->dismiss("the run is complete", false) : driver_->interrupt("the run was interrupted");
+  const bool they_stay = options_.deployed && !complete;
+  executor_.run_until([&] { return they_stay || channel_->peers().empty(); }, kFarewell);
   const ChannelStats stats = channel_->stats();
   channel_->close();
   inproc_.reset();
-
   ParameterVector model(parts_.model->layout());
   const auto values = driver_->state().server.model.values();
   std::copy(values.begin(), values.end(), model.values().begin());

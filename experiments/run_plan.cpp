@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/hash.hpp"
+#include "experiments/experiment_file.hpp"
 #include "wiring/core_shares.hpp"
 
 namespace fedloom {
@@ -22,6 +23,25 @@ Workers worker_plan(const ExperimentConfig& config) {
   plan.crew = std::clamp<std::size_t>(config.train.parallel, 1, threads);
   plan.tasks = threads / plan.crew;
   return plan;
+}
+
+std::string experiment_for_peers(const ExperimentConfig& config, bool deployed) {
+  if (!deployed) return resolved_yaml(config);  // workers open the same files
+  ExperimentConfig c = config;
+  const auto forget_folder = [](std::string& file) {
+    file = std::filesystem::path(file).filename().string();
+  };
+  c.deploy.key.clear();
+  c.deploy.clients.clear();
+  c.deploy.listen = DeployConfig{}.listen;
+  c.runtime.status.clear();
+  if (c.init) forget_folder(c.init->file);
+  if (c.devices) {
+    forget_folder(c.devices->trace);
+    forget_folder(c.devices->availability_trace);
+  }
+  for (std::string& plugin : c.plugins) forget_folder(plugin);
+  return resolved_yaml(c);
 }
 
 std::string endpoint_for(const ExperimentConfig& config, bool deployed, const std::string& folder) {

@@ -22,6 +22,9 @@ struct Workers {
 /// workers. A worker's threads are tasks x crew, so that no setting but the user's own asks for more threads
 /// than there are cores.
 Workers worker_plan(const ExperimentConfig& config);
+/// The resolved experiment as peers are told it. Deployed clients hear nothing of this machine: files keep
+/// their names and lose their folders, keys, the list of clients and the status page are left out.
+std::string experiment_for_peers(const ExperimentConfig& config, bool deployed);
 /// The server's endpoint; `folder` (the run's) keeps ipc sockets of runs apart.
 std::string endpoint_for(const ExperimentConfig& config, bool deployed, const std::string& folder);
 

@@ -53,7 +53,10 @@ hash_of() { sed -n 's/.*"model_hash": *"\([0-9a-f]*\)".*/\1/p' "$root/tmp/$1/sum
 inside sh -c 'apt-get -qq install --no-install-recommends -y systemd' >/dev/null
 inside systemd-analyze verify fedloom-client.service fedloom-server@any.service
 inside getent group fedloom >/dev/null
+# What was enabled goes with its package, instances of the template too.
+inside systemctl enable fedloom-client.service fedloom-server@any.service fedloom-server@other.service
 inside sh -c 'apt-get -qq remove -y fedloom fedloom-client fedloom-dev' >/dev/null
+[ -z "$(find "$root/etc/systemd/system" -name 'fedloom*')" ] || { echo "units are still enabled" >&2; exit 1; }
 [ -z "$(inside sh -c 'command -v fedloom fedloom-client' || true)" ]
 inside sh -c 'apt-get -qq purge -y fedloom fedloom-client' >/dev/null
 inside test ! -e /etc/fedloom

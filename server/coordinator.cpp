@@ -14,7 +14,6 @@ namespace fedloom {
 
 namespace {
 
-constexpr std::uint64_t kHopelessWindows = 5;
 constexpr const char* kBudgetSpent = "privacy budget";
 
 }  // namespace
@@ -41,6 +40,7 @@ Coordinator::Coordinator(CoordinatorConfig config, const Strategy& strategy, con
   if (config_.privacy)
     budget_ = std::make_unique<PrivacyBudget>(
         *config_.privacy, config_.recipe, static_cast<std::uint64_t>(expected_cohort()), population_.clients);
+  if (population_.deployed) failing_.emplace(population_.clients);
   remember_spent();
 }
 
@@ -77,7 +77,10 @@ void Coordinator::take_up(Tick now) {
   if (!state_.versions.contains(state_.server.version)) publish_model();
   finish_if_done(now, due_at(state_.windows));
   if (ended_) return;
-  for (const auto& [id, live] : state_.live) port_.start(live);
+  for (const auto& [id, live] : state_.live) {
+    if (failing_) failing_->asked(id.client);
+    port_.start(live);
+  }
 }
 
 void Coordinator::ask_for_times(Tick now) {
@@ -320,13 +323,7 @@ void Coordinator::advance() {
 
 void Coordinator::close_window(Tick now) {
   advance();
-  // A learning rate that is far too large makes every update a bad one; going on would waste the time.
-  fruitless_ = closed_.accepted == 0 && closed_.rejected > 0 ? fruitless_ + 1 : 0;
-  if (fruitless_ >= kHopelessWindows)
-    throw user_error(
-        "round {}: every update of the last {} rounds was rejected, the last one as {}; is train.lr too "
-        "large?",
-        open_window(), fruitless_, to_string(last_rejection_));
+  check_window();
   closed_.window = open_window();
   closed_.tick = now;
   closed_.version = state_.server.version;

@@ -21,6 +21,7 @@
 #include "algorithms/strategy.hpp"
 #include "core/events.hpp"
 #include "core/messages.hpp"
+#include "server/failing_clients.hpp"
 #include "server/federation_port.hpp"
 #include "server/federation_state.hpp"
 #include "server/pacer.hpp"
@@ -141,11 +142,16 @@ class Coordinator {
   Reason judge(const Update& update, const LiveTask& live) const;
   void settle(Tick now, TaskId id, Verdict verdict, Reason reason, const Update* update);
   void count(Verdict verdict, Reason reason);
-  void check_hope() const;
   void take_in(Tick now, const Update& update, const LiveTask& live, std::uint64_t staleness);
   void open_sum();
   std::uint64_t charge_initial(ClientId client);
   std::uint64_t charge_model(ClientId client);
+
+  // coordinator_hope.cpp: clients that fail, and when the run is given up
+  void note_outcome(Tick now, ClientId client, Verdict verdict);
+  void check_hope() const;
+  void check_window();
+  std::string last_words() const;
 
   // coordinator_privacy.cpp
   bool affords(ClientId client) const;
@@ -211,7 +217,9 @@ class Coordinator {
   std::uint64_t rejected_in_row_ = 0;  // since the last acceptance
   std::uint64_t lost_in_row_ = 0;
   Reason last_rejection_ = Reason::none;
-  std::optional<WindowId> evaluated_;                            // closed windows at the latest evaluation
+  std::string last_failure_;               // in the words of the client that failed last
+  std::optional<FailingClients> failing_;  // of a deployed run
+  std::optional<WindowId> evaluated_;      // closed windows at the latest evaluation
   std::pair<Version, std::optional<EvaluationResult>> quality_;  // of the version evaluated last
   bool ended_ = false;
   bool stop_requested_ = false;

@@ -10,13 +10,6 @@
 
 namespace fedloom {
 
-namespace {
-
-constexpr std::uint64_t kHopelessUpdates = 64;
-constexpr std::uint64_t kHopelessTasks = 10'000;
-
-}  // namespace
-
 // Of a pacer that overlaps, a client that starts at a tick sees all that ends at it.
 void Coordinator::ask_for_starts(Tick now) {
   if (starts_asked_ || pacer_.start(view()) == 0) return;
@@ -26,6 +19,7 @@ void Coordinator::ask_for_starts(Tick now) {
 
 bool Coordinator::eligible(ClientId client, Tick now) const {
   if (population_.available && !population_.available(client, now)) return false;
+  if (failing_ && failing_->rests(client, now)) return false;
   if (sums_.stage.number > 0 && examples_of(client) == 0) return false;
   const auto is_of_client = [client](const auto& tasks) {
     const auto task = tasks.lower_bound({client, 0});
@@ -69,9 +63,9 @@ void Coordinator::start_tasks(Tick now) {
 
 // Where nobody says when a client comes, on_available() will.
 void Coordinator::wait_for_clients(Tick now) {
-  if (!population_.next_available) return;
   std::optional<Tick> first;
-  for (ClientId client = 0; client < population_.clients; ++client) {
+  if (failing_) first = failing_->next_end_of_rest(now);
+  for (ClientId client = 0; population_.next_available && client < population_.clients; ++client) {
     const auto task = state_.live.lower_bound({client, 0});
     if ((task != state_.live.end() && task->first.client == client) || !affords(client)) continue;
     const auto when = population_.next_available(client, now + 1);
@@ -113,6 +107,7 @@ void Coordinator::start_task(Tick now, ClientId client) {
   ++started_;
   if (!pacer_.overlaps()) cohort_.insert(client);
   ++state_.versions.at(task.version).uses;
+  if (failing_) failing_->asked(client);
   const LiveTask& kept = state_.live[task.id] = std::move(live);
   port_.emit(TaskStarted{open_window(), now, kept.task.id, kept.task.kind, kept.task.version, bytes_down});
   port_.start(kept);
@@ -199,6 +194,8 @@ void Coordinator::on_finished(Tick now, const Update& update) {
   const auto it = state_.live.find(update.id);
   if (ended_ || it == state_.live.end()) return;  // the caller has already refused what nobody waits for
   const Reason reason = judge(update, it->second);
+  if (reason == Reason::failed)
+    last_failure_ = fmt::format("client {} says: {}", update.id.client, update.error);
   const bool too_late = reason == Reason::late || reason == Reason::stale;
   const Verdict verdict = reason == Reason::none ? Verdict::accepted
                           : too_late             ? Verdict::discarded
@@ -206,19 +203,6 @@ void Coordinator::on_finished(Tick now, const Update& update) {
   settle(now, update.id, verdict, reason, &update);
   check_hope();
   proceed(now);
-}
-
-// Windows that close by count would stay open for ever; rounds have their own limit.
-void Coordinator::check_hope() const {
-  if (pacer_.overlaps() && rejected_in_row_ >= kHopelessUpdates)
-    throw user_error(
-        "round {}: the last {} updates were all rejected, the last one as {}; is train.lr too large?",
-        open_window(), rejected_in_row_, to_string(last_rejection_));
-  // Devices of our own making; real ones come back.
-  if (population_.devices != nullptr && lost_in_row_ >= kHopelessTasks)
-    throw user_error(
-        "round {}: the last {} tasks were all lost; see devices.dropout, devices.failure and devices.leaving",
-        open_window(), lost_in_row_);
 }
 
 void Coordinator::on_lost(Tick now, TaskId task, Reason reason) {
@@ -245,6 +229,7 @@ void Coordinator::settle(Tick now, TaskId id, Verdict verdict, Reason reason, co
     closed_.bytes_up += event.bytes_up;
   }
   count(verdict, reason);
+  note_outcome(now, id.client, verdict);
   port_.emit(event);
   // An accepted update is still needed for the sum; its client hears when that is done.
   if (verdict == Verdict::accepted) return take_in(now, *update, live, event.staleness);

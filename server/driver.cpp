@@ -10,7 +10,7 @@ namespace {
 
 constexpr Tick kAttention = 100 * kMillisecond;  // how often signals and worker processes are looked at
 constexpr Tick kPatience = 5 * kSecond;          // for the next update of a window that is to be the last
-constexpr std::uint64_t kHopeless = 64;          // failed tasks in a row after which the run gives up
+constexpr std::uint64_t kHopeless = 64;          // failed tasks in a row after which a simulation gives up
 
 }  // namespace
 
@@ -32,6 +32,7 @@ Driver::Driver(DriverParts parts)
 Population Driver::make_population() {
   Population population{parts_.clients, parts_.examples, {}, {}, nullptr, parts_.stage_examples};
   if (parts_.fleet.deployed) {
+    population.deployed = true;
     population.available = [this](ClientId client, Tick) { return fleet_.available(client); };
     population.examples = [this](ClientId client) { return fleet_.examples(client); };
   } else if (parts_.devices) {
@@ -238,17 +239,23 @@ void Driver::on_event(const Event& event) {
   deliver(id);
 }
 
+// The first failure of a row is told. Of deployed clients rows are their own, and the coordinator decides
+// what follows from them.
 void Driver::note_failure(const Update& update) {
+  const bool deployed = parts_.fleet.deployed;
   if (update.reason != Reason::failed) {
+    failing_.erase(update.id.client);
     failures_in_row_ = 0;
     return;
   }
-  if (failures_in_row_++ == 0)
+  const bool first = deployed ? failing_.insert(update.id.client).second : failures_in_row_ == 0;
+  if (first)
     emit(Note{
         fmt::format("task {} of client {} failed: {}", update.id.number, update.id.client, update.error)});
+  ++failures_in_row_;
   const std::uint64_t hopeless =
       std::min<std::uint64_t>(kHopeless, std::max<std::uint64_t>(1, parts_.clients));
-  if (failures_in_row_ >= hopeless)
+  if (!deployed && failures_in_row_ >= hopeless)
     throw user_error("the last {} tasks all failed; client {} says: {}", failures_in_row_, update.id.client,
                      update.error);
 }

@@ -81,6 +81,7 @@ class Driver final : private FederationPort {
   /// A peer's process is known to have ended.
   void peer_died(std::int64_t process) { fleet_.peer_died(process); }
   void dismiss(const std::string& reason, bool failed) { fleet_.dismiss(reason, failed); }
+  void interrupt(const std::string& reason) { fleet_.interrupt(reason); }
 
  private:
   void publish(const Shared& shared) override { fleet_.publish(shared); }
@@ -146,6 +147,7 @@ class Driver final : private FederationPort {
   // Kept states of checkpoints that newer ones replaced, one list for each interval between checkpoints.
   std::deque<std::vector<TaskId>> superseded_ = std::deque<std::vector<TaskId>>(1);
   std::uint64_t failures_in_row_ = 0;
+  std::set<ClientId> failing_;  // deployed clients whose latest task failed
 };
 
 }  // namespace fedloom

@@ -14,6 +14,10 @@ namespace {
 
 constexpr Tick kLastWord = kSecond;  // for a dropped peer to hear why
 
+// Whoever said goodbye is not waited for, nor whoever was put out: for a key that is no longer on the list,
+// for what it sent or for what it asked for. Whoever was lost is still of the federation for a while.
+bool may_be_back(Reason left_for) { return left_for == Reason::disconnected; }
+
 }  // namespace
 
 Fleet::Fleet(Channel& channel, Executor& executor, const Strategy& strategy, FleetOptions options, Pump pump,
@@ -44,14 +48,12 @@ void Fleet::refuse(PeerId peer, Reason reason, const std::string& text) {
 }
 
 // It is told, so that a process of ours ends and is started anew; whoever does not listen is cut off. Its
-// tasks are those of a peer that was lost.
+// tasks are given to other workers, or are lost.
 void Fleet::drop(PeerId peer, Reason reason) {
   if (!dropped_.insert(peer).second) return;
   send(peer, Goodbye{fmt::format("dropped for messages that do not parse or belong ({})", to_string(reason)),
                      true});
   executor_.after(kLastWord, [this, peer, reason] { channel_.disconnect(peer, reason); });
-  if (const auto it = peers_.find(peer); it != peers_.end() && it->second.hello.client)
-    lost_at_[*it->second.hello.client] = executor_.now();
   remove_peer(peer, "what it sent did not parse or belong");
 }
 
@@ -83,8 +85,7 @@ void Fleet::on_peer(PeerId peer, PeerChange change, Reason reason) {
   dropped_.erase(peer);
   const auto it = peers_.find(peer);
   if (it == peers_.end()) return;
-  // Whoever said goodbye is not waited for; whoever was lost is still of the federation for a while.
-  if (reason != Reason::none && it->second.hello.client) lost_at_[*it->second.hello.client] = executor_.now();
+  if (may_be_back(reason) && it->second.hello.client) lost_at_[*it->second.hello.client] = executor_.now();
   remove_peer(peer, std::string(to_string(reason)));
 }
 
@@ -196,6 +197,11 @@ void Fleet::remove_peer(PeerId id, const std::string& why) {
 void Fleet::dismiss(const std::string& reason, bool failed) {
   send_verdicts();
   for (const auto& [id, peer] : peers_) send(id, Goodbye{reason, failed});
+}
+
+void Fleet::interrupt(const std::string& reason) {
+  if (!options_.deployed) return dismiss(reason, false);
+  send_verdicts();
 }
 
 // ---- tasks ----

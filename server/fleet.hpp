@@ -77,6 +77,9 @@ class Fleet {
   std::vector<ClientEvaluation> evaluate_clients(Version version, const std::vector<TaskId>& clients);
   /// Says goodbye to every peer.
   void dismiss(const std::string& reason, bool failed);
+  /// The run stops here and is to be gone on with: says goodbye to workers. Deployed clients end only when
+  /// the run does, so they hear nothing, and wait for the server when its channel closes.
+  void interrupt(const std::string& reason);
   /// A deployed client of an earlier process of this run is waited for as one that was lost just now.
   void expect(ClientId client);
   /// A peer is known to be dead before its silence shows it (its process ended).

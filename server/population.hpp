@@ -56,6 +56,8 @@ struct Population {
   const Devices* devices = nullptr;
   /// Examples of one stage, from 1, where data comes in stages; a client that has none takes no part in it.
   std::function<std::uint64_t(ClientId, std::uint64_t stage)> stage_examples = {};
+  /// Clients are machines of their own: one that fails is asked again later, and alone ends no run.
+  bool deployed = false;
 };
 
 using ClientRecords = std::map<ClientId, ClientRecord>;

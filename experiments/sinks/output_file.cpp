@@ -125,6 +125,13 @@ void OutputFile::append(std::string_view record) {
 
 void OutputFile::flush() { write_pending(); }
 
+std::string OutputFile::write_or_drop(std::string_view record) {
+  pending_ += record;
+  std::string why = try_write_pending();
+  pending_.clear();
+  return why;
+}
+
 void OutputFile::sync() {
   write_pending();
   // A pipe or a device has nothing to sync and says EINVAL.
@@ -133,18 +140,25 @@ void OutputFile::sync() {
 }
 
 void OutputFile::write_pending() {
-  const std::size_t done = write_some(descriptor_, pending_);
-  if (done < pending_.size()) {
-    const std::string why = cause();
-    // Undo the part that went out: readers never see half a record, and a retry writes it once.
-    if (done > 0 && ::ftruncate(descriptor_, static_cast<off_t>(written_)) == 0)
-      ::lseek(descriptor_, static_cast<off_t>(written_), SEEK_SET);
+  if (const std::string why = try_write_pending(); !why.empty())
     throw user_error(
         "cannot write {} bytes to {}: {}; the file is whole up to byte {}; make room and go on with --resume",
         pending_.size(), path_, why, written_);
+}
+
+// What could not be written is still pending.
+std::string OutputFile::try_write_pending() {
+  const std::size_t done = write_some(descriptor_, pending_);
+  if (done < pending_.size()) {
+    std::string why = cause();
+    // Undo the part that went out: readers never see half a record, and a retry writes it once.
+    if (done > 0 && ::ftruncate(descriptor_, static_cast<off_t>(written_)) == 0)
+      ::lseek(descriptor_, static_cast<off_t>(written_), SEEK_SET);
+    return why;
   }
   written_ += done;
   pending_.clear();
+  return {};
 }
 
 void for_each_block(const std::string& path, std::uint64_t limit,

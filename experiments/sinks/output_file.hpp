@@ -32,6 +32,9 @@ class OutputFile {
   void append(std::string_view record);
   /// Hands everything to the operating system: it now survives the death of this process.
   void flush();
+  /// For records that the file may lack: adds one and writes it at once, or drops it. Returns why it could
+  /// not be written ("No space left on device"), or "".
+  std::string write_or_drop(std::string_view record);
   /// flush(), and to the disk itself: it now survives a power cut.
   void sync();
   /// Length of the file with everything appended so far, buffered records included.
@@ -42,6 +45,7 @@ class OutputFile {
   OutputFile(std::string path, int descriptor, std::uint64_t length);
   static OutputFile open(const std::string& path, int extra_flags);
   void write_pending();
+  std::string try_write_pending();
 
   std::string path_;
   int descriptor_;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/version.hpp>
@@ -25,6 +26,7 @@ using ErrorCode = boost::system::error_code;
 constexpr std::size_t kMostConnections = 64;
 constexpr std::size_t kMostHeader = 8192;
 constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::seconds kPause{1};  // after a connection that could not be taken
 
 // "localhost:8480" without the port; an address in brackets keeps them.
 std::string_view host_of(std::string_view header) {
@@ -51,6 +53,7 @@ struct HttpServer::State {
 
   asio::io_context context{1};
   tcp::acceptor acceptor;
+  asio::steady_timer pause{context};
   Handler handler;
   bool loopback = true;
   std::size_t connections = 0;
@@ -110,8 +113,14 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
 void HttpServer::State::accept() {
   acceptor.async_accept([this](const ErrorCode& error, tcp::socket socket) {
     if (error == asio::error::operation_aborted) return;
-    if (!error && connections < kMostConnections)
-      std::make_shared<Connection>(*this, std::move(socket))->read();
+    if (error) {
+      // Where no file may be opened the connection stays in the queue, and would fail again at once.
+      pause.expires_after(kPause);
+      return pause.async_wait([this](const ErrorCode& stopped) {
+        if (!stopped) accept();
+      });
+    }
+    if (connections < kMostConnections) std::make_shared<Connection>(*this, std::move(socket))->read();
     accept();
   });
 }

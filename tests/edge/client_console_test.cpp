@@ -1,6 +1,9 @@
 // The lines of a deployed client, in virtual time.
 #include "edge/client_console.hpp"
 
+#include <future>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "core/simulated_executor.hpp"
@@ -73,6 +76,30 @@ TEST(WhyUnreachable, KnowsWhatTheSystemKnows) {
   // RFC 6761: this name never has an address.
   EXPECT_NE(why_unreachable("tcp://nobody.invalid:9").find("\"nobody.invalid\" has no address"),
             std::string::npos);
+}
+
+// The look hangs until the test lets it go, as a resolver does whose servers are silent.
+TEST(ReachabilityCheck, NeverWaitsForTheResolver) {
+  std::promise<void> answered;
+  ReachabilityCheck check("tcp://there:1",
+                          [answer = answered.get_future().share()](const std::string& endpoint) {
+                            answer.wait();
+                            return "nothing known of " + endpoint;
+                          });
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(check.latest(), "");
+  answered.set_value();
+  while (check.latest().empty()) std::this_thread::yield();
+  EXPECT_EQ(check.latest(), "nothing known of tcp://there:1");
+}
+
+TEST(ReachabilityCheck, WhatIsNoEndpointIsAnothersToSay) {
+  const auto looked = std::make_shared<std::promise<void>>();
+  ReachabilityCheck check("tcp://there:1", [looked](const std::string&) -> std::string {
+    looked->set_value();
+    throw std::runtime_error("no endpoint");
+  });
+  EXPECT_EQ(check.latest(), "");
+  looked->get_future().wait();
 }
 
 }  // namespace

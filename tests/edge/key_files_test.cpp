@@ -46,7 +46,20 @@ TEST(KeyFile, SaysWhatIsWrong) {
               HasSubstr("not that of the secret key"));
 }
 
+TEST(IsLocal, GoesByTheAddressAndNotByHowItBegins) {
+  for (const char* local : {"tcp://127.0.0.1:8470", "tcp://127.1.2.3:1", "tcp://localhost:0",
+                            "tcp://[::1]:80", "tcp://[0:0:0:0:0:0:0:1]:80", "ipc:///tmp/x", "inproc://x"})
+    EXPECT_TRUE(is_local(local)) << local;
+  for (const char* far :
+       {"tcp://127.evil.example:8470", "tcp://127.0.0.1.example:8470", "tcp://localhost.example:1",
+        "tcp://127.0.0.1:0;far.example:8470", "tcp://128.0.0.1:1", "tcp://0.0.0.0:1", "tcp://*:1",
+        "tcp://[::]:1", "tcp://[::1].example:1", "tcp://[fe80::1]:1", "tcp://:1", "tcp://"})
+    EXPECT_FALSE(is_local(far)) << far;
+}
+
 TEST(ClientSecurity, OtherMachinesNeedKeys) {
+  EXPECT_THAT(error_of([&] { client_security("", "tcp://127.evil.example:1", "", false); }),
+              HasSubstr("--key"));
   for (const char* local : {"tcp://127.0.0.1:8470", "tcp://localhost:0", "tcp://[::1]:80", "ipc:///tmp/x"})
     EXPECT_EQ(client_security("", local, "", false), nullptr);
   EXPECT_THAT(error_of([&] { client_security("", "tcp://far.example:1", "", false); }), HasSubstr("--key"));

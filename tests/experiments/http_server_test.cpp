@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/resource.h>
 
 #include "core/error.hpp"
 #include "tests/support/http_client.hpp"
@@ -93,6 +95,48 @@ TEST(HttpServer, AnAddressThatCannotBeHadIsSaid) {
   const HttpServer first("127.0.0.1", 0, handler);
   const std::string port = first.address().substr(first.address().rfind(':') + 1);
   EXPECT_THROW(HttpServer("127.0.0.1", static_cast<std::uint16_t>(std::stoi(port)), handler), UserError);
+}
+
+std::int64_t microseconds_of_work() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  return (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * std::int64_t{1'000'000} + used.ru_utime.tv_usec +
+         used.ru_stime.tv_usec;
+}
+
+// The connection waits in the system's queue and cannot be taken; that it is tried again at once would show
+// as work.
+TEST(HttpServer, WhereNoFileMayBeOpenedItWaitsIdly) {
+  const HttpServer server("127.0.0.1", 0, [](std::string_view) {
+    return HttpAnswer{200, "text/plain", "here"};
+  });
+  const int sock = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int lowest = ::dup(sock);
+  ::close(lowest);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(lowest);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_port =
+      htons(static_cast<std::uint16_t>(std::stoi(server.address().substr(17))));  // http://127.0.0.1:
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::connect(sock, reinterpret_cast<const sockaddr*>(&where), sizeof where), 0);
+  const std::string request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  EXPECT_EQ(::send(sock, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+  const std::int64_t begin = microseconds_of_work();
+  pollfd answered{sock, POLLIN, 0};
+  EXPECT_EQ(::poll(&answered, 1, 300), 0) << "nobody can answer";
+  EXPECT_LT(microseconds_of_work() - begin, 20'000);
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  std::string answer;
+  char bytes[4096];
+  for (ssize_t count = 1; (count = ::recv(sock, bytes, sizeof bytes, 0)) > 0;)
+    answer.append(bytes, static_cast<std::size_t>(count));
+  ::close(sock);
+  EXPECT_EQ(body_of(answer), "here") << "and is when there is one again";
 }
 
 }  // namespace

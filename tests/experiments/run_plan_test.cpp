@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "experiments/experiment_file.hpp"
 #include "wiring/core_shares.hpp"
 
 namespace fedloom {
@@ -49,6 +50,28 @@ TEST(RunPlan, GivenThreadsAreSharedBetweenTasksAndTheirCrews) {
   EXPECT_EQ(workers.crew, 2U);
   EXPECT_EQ(workers.tasks, 2U);
   EXPECT_EQ(plan(0, 3, 5).tasks, 5U);
+}
+
+// Where the server keeps its keys and lists is nobody else's business; all that says what is learned stays.
+TEST(RunPlan, DeployedClientsHearNothingOfTheServersFiles) {
+  ExperimentConfig config =
+      parse_experiment("{data: {source: synthetic, clients: 4}, train: {lr: 0.25}}", "x").config;
+  config.deploy.key = "/etc/secret/server.key";
+  config.deploy.clients = "/etc/secret/clients.keys";
+  config.deploy.listen = "ipc:///etc/secret/socket";
+  config.runtime.status = "10.1.2.3:8480";
+  config.init.emplace().file = "/etc/secret/model.safetensors";
+  config.init->sha256 = "abc";
+  config.plugins = {"/etc/secret/mine.so"};
+  const std::string told = experiment_for_peers(config, true);
+  EXPECT_EQ(told.find("/etc"), std::string::npos) << told;
+  EXPECT_EQ(told.find("10.1.2.3"), std::string::npos) << told;
+  const ExperimentConfig heard = parse_experiment(told, "told").config;
+  EXPECT_EQ(heard.init->file, "model.safetensors");
+  EXPECT_EQ(heard.plugins, std::vector<std::string>{"mine.so"});
+  EXPECT_EQ(experiment_for_peers(config, false), resolved_yaml(config)) << "workers open them";
+  config.plugins = heard.plugins;
+  EXPECT_EQ(experiment_fingerprint(heard), experiment_fingerprint(config));
 }
 
 }  // namespace

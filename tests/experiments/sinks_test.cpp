@@ -138,6 +138,37 @@ TEST(RunLog, StampsEventsAndGoesOnAfterAResume) {
   EXPECT_EQ(read_machine_totals(folder / "none"), MachineTotals{});
 }
 
+// 1000 refusals for each of two reasons, 8 of either in a second: 60 lines for each in the first two minutes
+// (480 of them) and one that counts the other 420, and the 40 of the third.
+TEST(RunLog, AFloodOfStrangersIsCounted) {
+  const TempFolder folder;
+  double now = 0.0;
+  RunLog log(folder / "run.jsonl", [&] { return now; });
+  for (int i = 0; i < 1000; ++i, now += 0.125) {
+    log.on(MachineEvent(Refused{"a stranger", Reason::malformed, "bad"}));
+    log.on(MachineEvent(Refused{"a stranger", Reason::key, "unknown"}));
+  }
+  log.on(MachineEvent(Note{"others are not left out"}));
+  log.finish();
+  const std::string text = read_file(folder / "run.jsonl");
+  EXPECT_EQ(std::ranges::count(text, '\n'), 2 * (60 + 1 + 60 + 1 + 40) + 1);
+  EXPECT_THAT(text, HasSubstr("420 more within a minute"));
+  EXPECT_THAT(text, HasSubstr("others are not left out"));
+}
+
+// /dev/full takes nothing, as a full disk does.
+TEST(RunLog, ALineThatCannotBeWrittenEndsNoRun) {
+  std::vector<std::string> warnings;
+  {
+    RunLog log(
+        "/dev/full", [] { return 1.0; }, false, [&](const std::string& text) { warnings.push_back(text); });
+    for (int i = 0; i < 3; ++i) EXPECT_NO_THROW(log.on(MachineEvent(Note{"hello"})));
+    EXPECT_NO_THROW(log.finish());
+  }
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_THAT(warnings[0], HasSubstr("/dev/full: No space left on device"));
+}
+
 TEST(MetricsCsv, HasARowPerEvaluatedRound) {
   const TempFolder folder;
   double now = 0.0;

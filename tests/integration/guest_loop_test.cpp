@@ -39,8 +39,12 @@ TEST(GuestLoop, ComesAndGoesAndTheRunGoesOn) {
     battery = false;
     ASSERT_TRUE(eventually([&] { return joined() == 2 + times; }));
   }
+  // A server that is stopped is waited for; a run that is complete is the end.
   federation.server().signal(SIGTERM);
   EXPECT_EQ(federation.server().wait().code, 130);
+  const std::size_t rounds = occurrences(federation.out() + "/events.jsonl", "\"event\":\"window_closed\"");
+  federation.start_server(federation.endpoint(), {"--resume", "--set", fmt::format("rounds={}", rounds + 5)});
+  EXPECT_EQ(federation.server().wait().code, 0);
   guest.join();
   // A task at work is ended; what it was given when it had made up its mind is lost, one each time at most.
   EXPECT_LE(occurrences(federation.out() + "/events.jsonl", "\"verdict\":\"lost\""), 3U);

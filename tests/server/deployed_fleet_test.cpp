@@ -123,8 +123,8 @@ TEST(DeployedFleet, AGoodbyeLosesTheTaskAtOnce) {
   }
 }
 
-TEST(DeployedFleet, AClientWhoseMessagesAreRefusedLosesItsTask) {
-  FleetWorld world(deployed(kMillisecond));
+TEST(DeployedFleet, AClientWhoseMessagesAreRefusedLosesItsTaskAtOnce) {
+  FleetWorld world(deployed(2 * kDeadline));
   const auto client = world.client(1);
   ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
   world.publish(0);
@@ -134,6 +134,40 @@ TEST(DeployedFleet, AClientWhoseMessagesAreRefusedLosesItsTask) {
   ASSERT_TRUE(world.wait([&] { return !world.log.lost.empty(); }));
   EXPECT_EQ(world.log.lost[0], (std::pair{TaskId{1, 1}, Reason::disconnected}));
   EXPECT_FALSE(world.fleet->available(1));
+}
+
+// Its key was taken off the list, its frames were bad, or it asked for too much: it will not be let in again
+// as one that lost its connection is.
+TEST(DeployedFleet, AClientThatIsPutOutLosesItsTaskAtOnce) {
+  for (const Reason reason : {Reason::key, Reason::malformed, Reason::limit}) {
+    SCOPED_TRACE(to_string(reason));
+    FleetWorld world(deployed(2 * kDeadline));
+    const auto client = world.client(1);
+    ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
+    world.publish(0);
+    world.fleet->start(world.task(1, 1, false));
+    client->hear<Task>(1);
+    world.put_out(world.log.peers.back().peer, reason);
+    ASSERT_TRUE(world.wait([&] { return !world.log.lost.empty(); }));
+    EXPECT_EQ(world.log.lost[0], (std::pair{TaskId{1, 1}, Reason::disconnected}));
+    EXPECT_FALSE(world.fleet->available(1));
+  }
+}
+
+// A client that heard goodbye would end; one whose server closes waits for it.
+TEST(DeployedFleet, OnlyTheEndOfTheRunIsAGoodbye) {
+  FleetWorld world(deployed());
+  const auto client = world.client(1);
+  ASSERT_TRUE(world.wait([&] { return world.fleet->available(1); }));
+  world.publish(0);
+  world.fleet->start(world.task(1, 1, false));
+  client->hear<Task>(1);
+  world.fleet->end({1, 1}, Verdict::cancelled, Reason::late);
+  world.fleet->interrupt("the server was stopped");
+  client->hear<Verdicts>(1);
+  EXPECT_TRUE(client->heard<Goodbye>().empty());
+  world.fleet->dismiss("the run is complete", false);
+  EXPECT_EQ(client->hear<Goodbye>(1)[0].reason, "the run is complete");
 }
 
 TEST(DeployedFleet, WhoDoesNotAnswerIsNotEvaluated) {

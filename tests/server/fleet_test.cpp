@@ -432,6 +432,14 @@ TEST(Fleet, AWorkerThatCannotGoOnEndsTheRun) {
   EXPECT_THROW(world.wait([&] { return world.fleet->peer_count() == 0; }), UserError);
 }
 
+// Nobody waits for the server of a simulation: its workers are started anew with it.
+TEST(Fleet, WorkersEndWhenTheRunIsInterrupted) {
+  FleetWorld world;
+  const auto worker = world.worker("one");
+  world.fleet->interrupt("the run was interrupted");
+  EXPECT_FALSE(worker->hear<Goodbye>(1)[0].failed);
+}
+
 TEST(Fleet, AKnownDeathIsActedOnAtOnce) {
   FleetWorld world;
   const auto worker = world.worker("w");

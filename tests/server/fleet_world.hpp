@@ -109,6 +109,8 @@ class FleetWorld {
     hello.examples = examples;
     return std::make_unique<ScriptedPeer>(world, hello);
   }
+  /// The server's channel ends the conversation with a peer for this reason.
+  void put_out(PeerId peer, Reason reason) { server_->channel->disconnect(peer, reason); }
   Task task(ClientId client, std::uint32_t number = 1, bool hold = true) const {
     Task task;
     task.id = {client, number};

@@ -155,6 +155,7 @@ struct FederationSetup {
   std::function<std::uint64_t(ClientId)> examples = [](ClientId client) { return 10 + client; };
   std::function<bool(ClientId)> available;
   const Devices* devices = nullptr;
+  bool deployed = false;
 };
 
 class Federation {
@@ -165,6 +166,7 @@ class Federation {
         pacer_(make_pacer(setup.pacer, 1.0, setup.pacer_name)),
         sampler_(SamplerRegistry::instance().find(setup.sampler, "sampler").make(ConfigNode())),
         population_{setup.clients, setup.examples, {}, {}, setup.devices} {
+    population_.deployed = setup.deployed;
     if (setup.available)
       population_.available = [available = setup.available](ClientId client, Tick) {
         return available(client);

@@ -105,7 +105,7 @@ std::int64_t microseconds_of_work() {
 }
 
 // The connection waits in the system's queue and cannot be taken; that it is tried again at once would show
-// as work.
+// as work, all of the time that a core is free for it.
 TEST(HttpServer, WhereNoFileMayBeOpenedItWaitsIdly) {
   const HttpServer server("127.0.0.1", 0, [](std::string_view) {
     return HttpAnswer{200, "text/plain", "here"};
@@ -129,7 +129,7 @@ TEST(HttpServer, WhereNoFileMayBeOpenedItWaitsIdly) {
   const std::int64_t begin = microseconds_of_work();
   pollfd answered{sock, POLLIN, 0};
   EXPECT_EQ(::poll(&answered, 1, 300), 0) << "nobody can answer";
-  EXPECT_LT(microseconds_of_work() - begin, 20'000);
+  EXPECT_LT(microseconds_of_work() - begin, 150'000);
   EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   std::string answer;
   char bytes[4096];

@@ -2,6 +2,7 @@
 // simulation, wrong keys turned away while the others go on, a revoked client dropped and let in again.
 #include <algorithm>
 #include <fstream>
+#include <sstream>
 
 #include "tests/integration/federation.hpp"
 #include "tests/integration/relay_thread.hpp"
@@ -108,6 +109,8 @@ TEST_F(Keyed, OthersAreTurnedAwayAndHurtNobody) {
   EXPECT_EQ(deployed.model_hash, federation.simulated().model_hash);
 }
 
+// The round is held by client 2 while client 1 is revoked and added again; from the next round on it takes
+// part.
 TEST_F(Keyed, ARevokedClientIsDroppedAndOneThatIsAddedLetIn) {
   DeployedFederation federation(folder_, kClients, kLong);
   start_all(federation);
@@ -115,12 +118,33 @@ TEST_F(Keyed, ARevokedClientIsDroppedAndOneThatIsAddedLetIn) {
   federation.client(2).signal(SIGSTOP);
   allow({0, 2});
   EXPECT_TRUE(federation.wait_for_event("is not on the list of clients any more"));
-  ASSERT_TRUE(federation.server().running());
+  const std::string log = federation.out() + "/run.jsonl";
+  const std::size_t joined = occurrences(log, "\"event\":\"peer_joined\"");
   allow({0, 1, 2});
-  federation.client(2).signal(SIGCONT);
   // The client has been trying all the time.
-  const RunSummary deployed = federation.expect_good_end();
-  EXPECT_EQ(deployed.model_hash, federation.simulated().model_hash);
+  EXPECT_TRUE(eventually([&] { return occurrences(log, "\"event\":\"peer_joined\"") > joined; }));
+  ASSERT_TRUE(federation.server().running());
+  federation.client(2).signal(SIGCONT);
+  (void)federation.expect_good_end();
+  std::size_t accepted = 0;
+  std::istringstream lines(contents(federation.out() + "/events.jsonl"));
+  for (std::string line; std::getline(lines, line);)
+    if (line.find("\"event\":\"window_closed\",\"window\":300,") != std::string::npos)
+      accepted += line.find("\"accepted\":3") != std::string::npos ? 1 : 0;
+  EXPECT_EQ(accepted, 1U) << "all three took part in the last round";
+}
+
+// It holds a task that it will never end, and would be waited for for an hour if it were merely away.
+TEST_F(Keyed, ARevokedClientIsNotWaitedFor) {
+  DeployedFederation federation(folder_, kClients, kLong);
+  start_all(federation);
+  ASSERT_TRUE(federation.wait_for_rounds(5));
+  federation.client(1).signal(SIGSTOP);
+  allow({0, 2});
+  EXPECT_EQ(federation.server().wait().code, 0) << federation.server().err();
+  EXPECT_GE(occurrences(federation.out() + "/events.jsonl", "\"verdict\":\"lost\""), 1U);
+  federation.client(1).signal(SIGCONT);
+  federation.client(1).signal(SIGTERM);
 }
 
 TEST_F(Keyed, AnOpenServerWithoutKeysIsRefused) {

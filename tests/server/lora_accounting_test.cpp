@@ -165,10 +165,12 @@ TEST(LoraCosts, AreThoseOfTheVectors) {
   const auto& tables = vectors->at("communication_params_per_client_per_round");
   Setting eighteen = kVit;
   eighteen.clients = 18;
-  for (const auto& [name, setting] :
-       std::map<std::string, Setting>{{"roberta_large_qv_r8_K3", kRoberta},
-                                      {"vit_b16_attnproj_fc2_r16_K6", kVit},
-                                      {"vit_b16_attnproj_fc2_r16_K18", eighteen}}) {
+  const std::map<std::string, Setting> published{{"roberta_large_qv_r8_K3", kRoberta},
+                                                 {"vit_b16_attnproj_fc2_r16_K6", kVit},
+                                                 {"vit_b16_attnproj_fc2_r16_K18", eighteen}};
+  for (const auto& entry : published) {
+    const auto& name = entry.first;
+    const Setting& setting = entry.second;
     SCOPED_TRACE(name);
     const auto& table = tables.at(name);
     EXPECT_EQ(setting.first, table.at("A"));

@@ -6,6 +6,7 @@ Prints one JSON line: median and spread of the round time, peak memory of the se
 With --device PROGRAM they are clients by that program (fedloom-client), and a thousand of them fit into memory.
 With --strangers N so many connections come at half the rounds, every other one with garbage, the rest saying nothing, and
 stay; the rounds before and after are told apart, and the ratio of their medians is printed.
+With --keys both sides have keys, and every connection is encrypted.
 With --experiment FILE the clients train as the file says; otherwise a round is empty: the model goes out,
 an update of the same size comes back, nothing is trained.
 """
@@ -44,6 +45,29 @@ def peak_memory(pid):
     except OSError:
         pass
     return 0
+
+
+class Keys:
+    """A server's and a client's each; without --keys there are none and nothing is said of them."""
+
+    def __init__(self, fedloom, folder, clients):
+        self.folder = folder
+        self.server = self.make(fedloom, "server.key")
+        lines = [f"{self.make(fedloom, f'client{index}.key')} {index}\n" for index in range(clients)]
+        pathlib.Path(f"{folder}/clients.keys").write_text("".join(lines))
+
+    def make(self, fedloom, name):
+        return subprocess.run([fedloom, "keygen", f"{self.folder}/{name}"], capture_output=True, text=True,
+                              check=True).stdout.strip()
+
+    def of_server(self):
+        return ["--key", f"{self.folder}/server.key", "--clients", f"{self.folder}/clients.keys"]
+
+    def of_client(self, index):
+        return ["--key", f"{self.folder}/client{index}.key", "--set", f"deploy.server_key={self.server}"]
+
+    def of_device(self, index):
+        return f"key: {self.folder}/client{index}.key\nserver_key: '{self.server}'\n"
 
 
 class Strangers(threading.Thread):
@@ -87,6 +111,7 @@ def main():
     parser.add_argument("--transport", choices=["tcp", "ipc"], default="tcp")
     parser.add_argument("--experiment")
     parser.add_argument("--device")
+    parser.add_argument("--keys", action="store_true")
     parser.add_argument("--strangers", type=int, default=0)
     parser.add_argument("--set", action="append", default=[])
     arguments = parser.parse_args()
@@ -105,11 +130,12 @@ def main():
             experiment = f"{folder}/empty.yaml"
             pathlib.Path(experiment).write_text(
                 EMPTY.format(rounds=arguments.rounds, clients=arguments.clients, hidden=hidden))
+        keys = Keys(fedloom, folder, arguments.clients) if arguments.keys else None
         extra = [word for change in arguments.set for word in ("--set", change)]
         listen = "tcp://127.0.0.1:0" if arguments.transport == "tcp" else f"ipc://{folder}/s.sock"
         # A pipe is not a terminal, so the server prints plain lines.
         server = subprocess.Popen([fedloom, "server", experiment, "--listen", listen, "--out", f"{folder}/run",
-                                   "--no-report", *extra], stderr=subprocess.PIPE, text=True)
+                                   "--no-report", *extra, *(keys.of_server() if keys else [])], stderr=subprocess.PIPE, text=True)
         clients = []
         try:
             endpoint = None
@@ -121,11 +147,12 @@ def main():
                 sys.exit("the server did not start")
             for index in range(arguments.clients):
                 words = [fedloom, "client", experiment, "--connect", endpoint, "--client", str(index),
-                         "--state", f"{folder}/state-{index}", "--quiet", *extra]
+                         "--state", f"{folder}/state-{index}", "--quiet", *extra, *(keys.of_client(index) if keys else [])]
                 if arguments.device:
                     file = pathlib.Path(f"{folder}/device-{index}.yaml")
                     file.write_text(f"connect: {endpoint}\nclient: {index}\nexperiment: {experiment}\n"
-                                    f"state: state-{index}\nlimits: {{nice: 0}}\n")
+                                    f"state: state-{index}\nlimits: {{nice: 0}}\n"
+                                    + (keys.of_device(index) if keys else ""))
                     words = [arguments.device, str(file), "--quiet"]
                 clients.append(subprocess.Popen(words))
             client_peak = 0

@@ -27,7 +27,8 @@ void MemoryClientStore::drop(ClientId client, std::uint32_t version) {
   versions_.erase({client, version});
 }
 
-DiskClientStore::DiskClientStore(std::string folder) : folder_(std::move(folder)) {
+DiskClientStore::DiskClientStore(std::string folder, Survives survives)
+    : folder_(std::move(folder)), survives_(survives) {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   if (error)
@@ -47,8 +48,10 @@ TensorMap DiskClientStore::load(ClientId client, std::uint32_t version) {
 
 void DiskClientStore::propose(ClientId client, std::uint32_t version, const TensorMap& slots) {
   const std::string name = file(client, version);
-  std::filesystem::create_directories(std::filesystem::path(name).parent_path());
-  write_file_atomically(name, tensors_to_bytes(slots), false);
+  const bool synced = survives_ == Survives::power_cut;
+  if (std::filesystem::create_directories(std::filesystem::path(name).parent_path()) && synced)
+    sync_folder(folder_);
+  write_file_atomically(name, tensors_to_bytes(slots), synced);
 }
 
 void DiskClientStore::drop(ClientId client, std::uint32_t version) {

@@ -43,7 +43,10 @@ class MemoryClientStore : public ClientStore {
 /// of the machine can read what another wrote.
 class DiskClientStore : public ClientStore {
  public:
-  explicit DiskClientStore(std::string folder);
+  /// What a proposal survives once propose() has returned: the end of the process, or of the machine's power
+  /// too, which costs a wait for the disk.
+  enum class Survives { kill, power_cut };
+  explicit DiskClientStore(std::string folder, Survives survives = Survives::kill);
   TensorMap load(ClientId client, std::uint32_t version) override;
   void propose(ClientId client, std::uint32_t version, const TensorMap& slots) override;
   void drop(ClientId client, std::uint32_t version) override;
@@ -52,6 +55,7 @@ class DiskClientStore : public ClientStore {
   std::string file(ClientId client, std::uint32_t version) const;
 
   std::string folder_;
+  Survives survives_;
 };
 
 }  // namespace fedloom

@@ -20,16 +20,14 @@ namespace {
 
 std::string system_reason() { return std::strerror(errno); }
 
-// The new name itself is data of the folder.
-void sync_folder_of(const std::string& file) {
-  const std::string folder = std::filesystem::path(file).parent_path().string();
+}  // namespace
+
+void sync_folder(const std::string& folder) {
   const int descriptor = open_file(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY);
   if (descriptor < 0) return;
   ::fsync(descriptor);
   ::close(descriptor);
 }
-
-}  // namespace
 
 void write_file_atomically(const std::string& file, std::string_view bytes, bool sync, unsigned mode) {
   // The process id keeps writers of the same file apart; the last rename wins whole.
@@ -48,7 +46,8 @@ void write_file_atomically(const std::string& file, std::string_view bytes, bool
   const std::string reason = sound ? "" : system_reason();
   sound = ::close(descriptor) == 0 && sound;
   if (sound && ::rename(temporary.c_str(), file.c_str()) == 0) {
-    if (sync) sync_folder_of(file);
+    // The new name itself is data of the folder.
+    if (sync) sync_folder(std::filesystem::path(file).parent_path().string());
     return;
   }
   const std::string why = reason.empty() ? system_reason() : reason;

@@ -12,6 +12,8 @@ namespace fedloom {
 /// UserError (with the system's reason, such as a full disk) and leaves any old file as it was. `mode`: who
 /// may read it, as for open(2).
 void write_file_atomically(const std::string& file, std::string_view bytes, bool sync, unsigned mode = 0644);
+/// Sees to it that the names in a folder survive the loss of power; where the system cannot, nothing happens.
+void sync_folder(const std::string& folder);
 /// The whole file; throws UserError when it cannot be read.
 std::string read_file(const std::string& file);
 /// The names in a folder, ascending, without "." and ".."; throws UserError when it cannot be read.

@@ -24,11 +24,12 @@ rlim_t for_connections(rlim_t hard) {
 
 }  // namespace
 
-void claim_open_files() {
+std::uint32_t claim_open_files() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return kForFiles;
   limit.rlim_cur = for_connections(limit.rlim_max);
   (void)setrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<std::uint32_t>(limit.rlim_cur);
 }
 
 int open_file(const char* path, int flags, unsigned mode) {

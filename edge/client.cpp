@@ -12,6 +12,7 @@
 #include "client/host.hpp"
 #include "core/version.hpp"
 #include "edge/client_console.hpp"
+#include "edge/kept_state.hpp"
 #include "edge/key_files.hpp"
 #include "edge/status_file.hpp"
 #include "edge/stop_signal.hpp"
@@ -178,9 +179,12 @@ std::shared_ptr<const LocalWorld> DeployedClient::make(const std::string& text,
   expect_same_privacy(own, config);
   if (options_.own_data.empty() && config.evaluate.clients > 0 && own.evaluate.clients == 0)
     data_ = load_partition(true);
-  auto world =
-      make_world(config, local_parts(config, data_), std::make_shared<DiskClientStore>(options_.state_dir),
-                 usable_cores().size(), initial);
+  auto world = make_world(
+      config, local_parts(config, data_),
+      std::make_shared<KeptState>(
+          options_.state_dir, options_.forget_state ? KeptState::Lost::begin_anew : KeptState::Lost::refuse,
+          [this](const std::string& text) { warn("warning", text); }),
+      usable_cores().size(), initial);
   if (config.privacy.unit != "none") world->secret = kept_secret(options_.state_dir + "/secret");
   return world;
 }

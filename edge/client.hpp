@@ -17,10 +17,11 @@ struct ClientOptions {
   ExperimentConfig
       experiment;  // its data and deploy sections are this client's; privacy is what it insists on
   std::string data_dir;
-  std::string own_data;   // folder with this client's own files; "" uses the partition
-  std::string state_dir;  // kept client state
-  std::string key;        // file of this client's key pair; "": none
-  bool insecure = false;  // go to another machine without keys
+  std::string own_data;       // folder with this client's own files; "" uses the partition
+  std::string state_dir;      // kept client state
+  bool forget_state = false;  // go on without state that is lost
+  std::string key;            // file of this client's key pair; "": none
+  bool insecure = false;      // go to another machine without keys
   std::string name;
   std::string status_file;  // rewritten at every change; "": none
   LimitsConfig limits{.threads = 0, .memory = {}, .nice = 0};

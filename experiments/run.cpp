@@ -173,7 +173,7 @@ void Session::open_doors() {
   channel_options_.receive_budget_bytes = config_.runtime.receive_budget.bytes;
   channel_options_.heartbeat_timeout = kWorkerSilence;
   if (options_.deployed) {
-    claim_open_files();
+    channel_options_.max_half_open = claim_open_files() / 4;  // the others are for peers
     // No message of a client is larger than a few models; what claims to be is refused before memory is
     // taken.
     channel_options_.max_message_bytes = kSmallMessages + 8 * sizeof(float) * parts_.model->layout()->size();

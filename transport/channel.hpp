@@ -50,12 +50,17 @@ struct ChannelOptions {
   std::uint32_t max_head_bytes = 16U << 20U;
   std::uint32_t max_blobs = 1U << 12U;  // [1, 65536]
   std::uint32_t max_peers = 100'000;
+  /// Connections to a server that have not said hello, over tcp and ipc. Beyond them the oldest of the host
+  /// that has the most is closed.
+  std::uint32_t max_half_open = 4096;
   /// A peer is dropped at this many frames that do not parse or break the protocol.
   std::uint32_t max_bad_frames = 3;
   Tick heartbeat_interval = kSecond;
   /// A peer that is silent this long has left (Reason::disconnected).
   Tick heartbeat_timeout = 5 * kSecond;
-  /// A peer that was let in with a large message and sends nothing of it this long is dropped (Reason::late).
+  /// A peer that was let in with a large message and sends nothing of it this long is dropped (Reason::late),
+  /// and so is one that takes longer for it while more than half of the receive budget is with such peers and
+  /// others wait for memory.
   Tick stall_timeout = 30 * kSecond;
   /// How long frames already handed to the socket may take to leave after close().
   Tick linger = kSecond;

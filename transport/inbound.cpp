@@ -47,7 +47,18 @@ Inbound::Inbound(const Greeting& caps, std::shared_ptr<ReceiveMemory> memory, Re
 
 Inbound::~Inbound() {
   for (const auto& stream : streams_)
-    if (!stream->admitted) memory_->cancel(stream->ticket);
+    if (stream->asked && !stream->admitted) memory_->cancel(stream->ticket);
+}
+
+std::uint64_t Inbound::Stream::lent() const {
+  return std::max<std::uint64_t>(memory_size(shape), following_head() > 0 ? Blob::kAlignment : 0);
+}
+
+std::uint64_t Inbound::held() const {
+  std::uint64_t held = 0;
+  for (const auto& stream : streams_)
+    if (stream->admitted) held += stream->charge();
+  return held;
 }
 
 Inbound::Outcome Inbound::on_frame(const Frame& frame) {
@@ -114,17 +125,26 @@ Inbound::Outcome Inbound::on_announce(const Frame& frame) {
   } else {
     stream->head.assign(reinterpret_cast<const char*>(rest.data()), rest.size());
   }
-  Stream& waiting = *stream;
   streams_.push_back(std::move(stream));
-  // A head that follows is charged with the blobs; without blobs a token run of bytes carries the charge.
-  const std::uint64_t head = waiting.head_follows ? waiting.shape.head : 0;
-  waiting.ticket =
-      memory_->request(std::max<std::uint64_t>(memory_size(waiting.shape), head > 0 ? Blob::kAlignment : 0),
-                       head, [this, &waiting](Blob memory, const std::string& failure) {
-                         admit(waiting, std::move(memory), failure);
-                       });
-  memory_->admit();
+  ask();
   return {Reason::none, {}, {}, rest.size()};
+}
+
+// The message that is being sent may take what it needs. Those behind it ask ahead of their turn, so that the
+// peer never waits for a credit, and only for a share: many may be announced and none of them sent.
+void Inbound::ask() {
+  std::uint64_t ahead = 0;
+  for (const auto& stream : streams_) {
+    if (ahead > 0 && ahead + stream->charge() > memory_->share()) break;
+    ahead += stream->charge();
+    if (std::exchange(stream->asked, true)) continue;
+    stream->ticket =
+        memory_->request(stream->lent(), stream->following_head(),
+                         [this, waiting = stream.get()](Blob memory, const std::string& failure) {
+                           admit(*waiting, std::move(memory), failure);
+                         });
+  }
+  memory_->admit();
 }
 
 void Inbound::admit(Stream& stream, Blob memory, const std::string& failure) {
@@ -133,7 +153,8 @@ void Inbound::admit(Stream& stream, Blob memory, const std::string& failure) {
     reject(stream.number, Reason::limit, text);
     no_memory_(text);
     std::erase_if(streams_, [&stream](const auto& other) { return other.get() == &stream; });
-    return;
+    ++ended_;
+    return ask();
   }
   stream.admitted = true;
   stream.memory = std::move(memory);
@@ -164,9 +185,8 @@ Inbound::Outcome Inbound::on_chunk(const Frame& frame) {
         fmt::format("a chunk of {} bytes at {} of stream {}, which has {} and may have {}", frame.body.size(),
                     frame.offset, frame.stream, stream->received, stream->granted);
     reject(frame.stream, Reason::malformed, text);
-    if (!stream->admitted) memory_->cancel(stream->ticket);
-    streams_.pop_front();
-    memory_->admit();
+    if (stream->asked && !stream->admitted) memory_->cancel(stream->ticket);
+    end_first();
     return broken(Reason::malformed, std::move(text));
   }
   fill(*stream, frame.body);
@@ -174,11 +194,17 @@ Inbound::Outcome Inbound::on_chunk(const Frame& frame) {
   outcome.payload = frame.body.size();
   if (stream->received == stream->total) {
     outcome.message = finish(*stream);
-    streams_.pop_front();
+    end_first();
   } else if (stream->granted < stream->total && stream->granted - stream->received <= window_ / 2) {
     grant(*stream);
   }
   return outcome;
+}
+
+void Inbound::end_first() {
+  streams_.pop_front();
+  ++ended_;
+  ask();
 }
 
 // Copies a chunk to its place; it may end one blob and begin others.

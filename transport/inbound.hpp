@@ -48,6 +48,10 @@ class Inbound {
 
   /// Whether the peer owes bytes: it was let in and has not sent all that it may.
   bool is_owed() const { return !streams_.empty() && streams_.front()->admitted; }
+  /// Memory lent for messages that are not whole yet.
+  std::uint64_t held() const;
+  /// Large messages that came to an end, well or not.
+  std::uint64_t ended() const { return ended_; }
 
  private:
   struct Stream {
@@ -55,6 +59,7 @@ class Inbound {
     MessageShape shape;
     std::string head;
     bool head_follows = false;
+    bool asked = false;  // for memory
     bool admitted = false;
     ReceiveMemory::Ticket ticket = 0;
     Blob memory;                 // the blobs, each at a multiple of 64
@@ -64,11 +69,18 @@ class Inbound {
     std::size_t piece = 0;     // the blob (or the head) that is being filled
     std::uint64_t offset = 0;  // bytes of it that are there
     std::uint64_t place = 0;   // where it begins in `memory`
+
+    // A head that follows is charged with the blobs; without blobs a token run of bytes carries the charge.
+    std::uint64_t following_head() const { return head_follows ? shape.head : 0; }
+    std::uint64_t lent() const;
+    std::uint64_t charge() const { return lent() + following_head(); }
   };
 
   Outcome on_message(const Frame& frame);
   Outcome on_announce(const Frame& frame);
   Outcome on_chunk(const Frame& frame);
+  void ask();
+  void end_first();
   void admit(Stream& stream, Blob memory, const std::string& failure);
   void grant(Stream& stream);
   void reject(std::uint32_t stream, Reason reason, const std::string& text);
@@ -82,6 +94,7 @@ class Inbound {
   std::uint64_t window_;
   std::deque<std::unique_ptr<Stream>> streams_;  // announced, in order; only the first receives
   std::uint32_t last_stream_ = 0;
+  std::uint64_t ended_ = 0;
 };
 
 }  // namespace fedloom

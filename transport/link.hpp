@@ -39,6 +39,7 @@ class Link {
 
   struct Event {
     enum class Kind {
+      opened,  // somebody connected to a server; nothing has been said
       up,
       down,
       bad_handshake,
@@ -46,11 +47,18 @@ class Link {
       unknown_key  // not on the list; the door has told of it
     } kind = Kind::up;
     int descriptor = -1;
-    std::string endpoint;
-    std::string text;  // what was wrong
+    std::string endpoint = {};
+    std::string text = {};  // what was wrong
+    std::string host =
+        {};  // opened: who answers for the other end (an address, of IPv6 its network); "" unknown
+    std::string name = {};  // opened: the other end for people, "10.0.0.7:51022"; "" unknown
   };
-  /// The next change of a connection; false when there is none.
+  /// The next change of a connection; false when there is none. What is wrong with a handshake comes just
+  /// before the `down` of its connection.
   virtual bool next_event(Event& event) = 0;
+
+  /// Of a server: ends a connection, if it still is the one that was opened under this name.
+  virtual void hang_up(int /*descriptor*/, const std::string& /*name*/) {}
 
   /// Of a client: leaves the connection there is, with whatever waits in it, and makes none until
   /// reconnect(). The descriptors are closed; nothing is received and nobody is there to send to.

@@ -144,6 +144,11 @@ void ReceiveMemory::keep(const Blob& blob) {
   if (anyone_waits_ && room_) room_();
 }
 
+bool ReceiveMemory::is_short() const {
+  const std::lock_guard lock(mutex_);
+  return anyone_waits_;
+}
+
 std::uint64_t ReceiveMemory::used() const {
   const std::lock_guard lock(mutex_);
   return used_;

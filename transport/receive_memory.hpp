@@ -44,6 +44,10 @@ class ReceiveMemory : public std::enable_shared_from_this<ReceiveMemory> {
 
   /// Memory that holds `blob` stops counting: its holder means to keep it.
   void keep(const Blob& blob);
+  /// What one peer may hold for messages behind the one that it is sending.
+  std::uint64_t share() const { return budget_ / 8; }
+  /// Whether somebody waits for memory that others hold.
+  bool is_short() const;
   std::uint64_t used() const;
   std::uint64_t peak() const;
 

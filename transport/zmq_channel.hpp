@@ -49,9 +49,12 @@ class ZmqChannel : public Channel {
     std::optional<OutFrame> stalled;  // made, and not yet taken by the socket
     Tick heard = 0;                   // when its last frame came
     Tick progress = 0;                // when it last sent what it owes, or was last let in
+    Tick owed_since = 0;              // when it began to owe us what it is sending
+    std::uint64_t ended = 0;          // of its large messages, when we last looked
     std::uint32_t bad_frames = 0;
-    bool ready = false;  // waits for its turn in the flush
-    bool lost = false;   // its connection is down; what it sent before is still being read
+    std::uint64_t control_frames = 0;  // since the last tick
+    bool ready = false;                // waits for its turn in the flush
+    bool lost = false;                 // its connection is down; what it sent before is still being read
   };
 
   ZmqChannel(std::unique_ptr<Link> link, AsioExecutor& executor, const ChannelOptions& options);
@@ -104,6 +107,7 @@ class ZmqChannel : public Channel {
   bool turn();
   void handle(const Link::Packet& packet);
   void on_frame(Peer& peer, const Link::Packet& packet, const ParsedFrame& parsed);
+  std::uint64_t control_limit() const;
   void on_payload(Peer& peer, const Frame& frame, std::uint64_t bytes);
   Reason on_control(Peer& peer, const Frame& frame, std::string& text);
   void deliver_events();
@@ -124,6 +128,7 @@ class ZmqChannel : public Channel {
   void tick();
   void forgive(Tick pause);
   void expire();
+  void expire_slow_holders();
   void answer_door();
   void drop_revoked();
 

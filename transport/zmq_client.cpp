@@ -33,6 +33,7 @@ class ZmqClient final : public ZmqChannel {
   void on_link_event(const Link::Event& event) override {
     Peer* server = find(kServerPeer);
     switch (event.kind) {
+      case Link::Event::Kind::opened: break;  // at a server
       case Link::Event::Kind::bad_handshake: turned_away(Reason::malformed, event.text); break;
       case Link::Event::Kind::bad_key:
       case Link::Event::Kind::unknown_key: turned_away(Reason::key, event.text); break;

@@ -6,8 +6,10 @@
 #include <cstring>
 
 #include <malloc.h>
+#include <sys/socket.h>
 #include <zmq.hpp>
 
+#include "transport/other_end.hpp"
 #include "transport/zmq_admission.hpp"
 
 namespace fedloom {
@@ -28,7 +30,7 @@ constexpr int kKeepaliveIdle = 60;
 constexpr int kKeepaliveInterval = 15;
 constexpr int kKeepaliveCount = 4;
 constexpr int kUnacknowledgedMs = 120'000;
-constexpr int kWatched = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+constexpr int kWatched = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
                          ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                          ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 
@@ -264,6 +266,12 @@ bool ZmqLink::next_event(Event& event) {
       event.text = "has another key than it should";
     }
   }
+  if (number == ZMQ_EVENT_ACCEPTED) {
+    event.kind = Event::Kind::opened;
+    const OtherEnd other = other_end_of(value);
+    event.host = other.host;
+    event.name = other.name;
+  }
   if (number == ZMQ_EVENT_DISCONNECTED) {
     event.kind = Event::Kind::down;
     s.connected = false;
@@ -274,6 +282,11 @@ bool ZmqLink::next_event(Event& event) {
     s.connected = true;
   }
   return true;
+}
+
+// The other side is told, and so is libzmq, which then closes the descriptor that is its own.
+void ZmqLink::hang_up(int descriptor, const std::string& name) {
+  if (!name.empty() && other_end_of(descriptor).name == name) ::shutdown(descriptor, SHUT_RDWR);
 }
 
 void ZmqLink::leave() { state_->drop(); }

@@ -1,5 +1,8 @@
 // The books of a ZeroMQ channel: who is a peer, how a conversation ends, and who has been silent too long.
 // Sockets and frames are elsewhere.
+#include <algorithm>
+#include <functional>
+
 #include "transport/zmq_channel.hpp"
 
 namespace fedloom {
@@ -34,7 +37,7 @@ ZmqChannel::Peer& ZmqChannel::add_peer(PeerId id, const Link::Packet& packet, co
         events_.push_back([this, id, text] { handlers_.on_no_memory(id, text); });
       },
       downlink_.is_set() ? Inbound::kLeastWindow : Inbound::kWindow);
-  peer->heard = peer->progress = executor_.now();
+  peer->heard = peer->progress = peer->owed_since = executor_.now();
   routes_[peer->route] = id;
   events_.push_back([this, id] { handlers_.on_peer(id, PeerChange::joined, Reason::none); });
   return *(peers_[id] = std::move(peer));
@@ -99,6 +102,7 @@ void ZmqChannel::tick() {
     forgive(pause);
   last_tick_ = now;
   tick_timer_ = executor_.after(options_.heartbeat_interval, [this] { tick(); });
+  for (const auto& [id, peer] : peers_) peer->control_frames = 0;
   const bool drained = pump();
   if (closed_) return;
   if (drained) expire();
@@ -111,6 +115,7 @@ void ZmqChannel::forgive(Tick pause) {
   for (const auto& [id, peer] : peers_) {
     peer->heard += pause;
     peer->progress += pause;
+    peer->owed_since += pause;
   }
 }
 
@@ -125,6 +130,31 @@ void ZmqChannel::expire() {
     }
   }
   for (const auto& [peer, reason] : expired) on_expired(*peer, reason);
+  expire_slow_holders();
+}
+
+// However slow, a message may come as long as nobody waits for its memory; then slow ones are left one half
+// of it, and the largest of them go first. They come back and ask behind those who wait.
+void ZmqChannel::expire_slow_holders() {
+  const Tick now = executor_.now();
+  std::vector<Peer*> slow;
+  std::uint64_t held = 0;
+  for (const auto& [id, peer] : peers_) {
+    if (!peer->in->is_owed() || std::exchange(peer->ended, peer->in->ended()) != peer->in->ended())
+      peer->owed_since = now;
+    if (now - peer->owed_since <= options_.stall_timeout) continue;
+    slow.push_back(peer.get());
+    held += peer->in->held();
+  }
+  std::ranges::sort(slow, std::greater(), [](const Peer* peer) { return peer->in->held(); });
+  for (Peer* peer : slow) {
+    if (!memory_->is_short() || !answers_.empty() || held <= options_.receive_budget_bytes / 2) return;
+    held -= peer->in->held();
+    refused(peer->id, Reason::late,
+            fmt::format("a message of {} bytes has been coming for {} s while others wait for memory",
+                        peer->in->held(), (now - peer->owed_since) / kSecond));
+    on_expired(*peer, Reason::late);
+  }
 }
 
 }  // namespace fedloom

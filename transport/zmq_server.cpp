@@ -2,6 +2,7 @@
 // The client's end is zmq_client.cpp; what both share is zmq_channel.hpp.
 #include <algorithm>
 
+#include "transport/connection_book.hpp"
 #include "transport/zmq_channel.hpp"
 
 namespace fedloom {
@@ -13,7 +14,7 @@ constexpr std::size_t kMaxStrangers = 4096;
 class ZmqServer final : public ZmqChannel {
  public:
   ZmqServer(std::unique_ptr<Link> link, AsioExecutor& executor, const ChannelOptions& options)
-      : ZmqChannel(std::move(link), executor, options) {}
+      : ZmqChannel(std::move(link), executor, options), book_({.half_open = options.max_half_open}) {}
 
  private:
   // A connection that is no peer, as long as there is something to remember of it.
@@ -30,7 +31,7 @@ class ZmqServer final : public ZmqChannel {
       stats_.received.refused_bytes += packet.bytes;
       ++stats_.refused[static_cast<std::size_t>(Reason::malformed)];
     } else if (parsed.reason != Reason::none) {
-      bad_stranger(stranger, packet, parsed.reason, parsed.text);
+      bad_stranger(stranger, packet, parsed.reason, from(packet.descriptor) + parsed.text);
     } else if (parsed.frame.kind == FrameKind::hello) {
       greet(packet, parsed.frame);
     } else if (parsed.frame.kind == FrameKind::goodbye || parsed.frame.kind == FrameKind::heartbeat) {
@@ -39,7 +40,8 @@ class ZmqServer final : public ZmqChannel {
     } else {
       // Well formed, so it once was a peer and has not heard yet that it is none any more.
       stats_.received.refused_bytes += packet.bytes;
-      refused(kNoPeer, Reason::disconnected, "a frame from a connection that has not said hello");
+      refused(kNoPeer, Reason::disconnected,
+              from(packet.descriptor) + "a frame from a connection that has not said hello");
       tell(stranger, packet.route);
     }
   }
@@ -64,13 +66,18 @@ class ZmqServer final : public ZmqChannel {
     std::string text;
     const Reason reason = parse(frame.body, theirs, text);
     if (reason != Reason::none) {
-      bad_stranger(remember(packet.route, packet.descriptor), packet, reason, text);
+      bad_stranger(remember(packet.route, packet.descriptor), packet, reason, from(packet.descriptor) + text);
       return;
     }
     stats_.received.control_bytes += packet.bytes;
+    if (!book_.greeted(packet.descriptor)) {
+      refused(kNoPeer, Reason::limit, from(packet.descriptor) + "says hello again and again");
+      remember(packet.route, packet.descriptor).banned = true;
+      return;
+    }
     if (peers_.size() >= options_.max_peers) {
       text = fmt::format("the server has its {} peers already", options_.max_peers);
-      refused(kNoPeer, Reason::limit, text);
+      refused(kNoPeer, Reason::limit, from(packet.descriptor) + text);
       send_loose(packet.route, notice_frame(FrameKind::refuse, Reason::limit, text));
       return;
     }
@@ -99,18 +106,48 @@ class ZmqServer final : public ZmqChannel {
   }
 
   void on_link_event(const Link::Event& event) override {
-    if (event.kind == Link::Event::Kind::bad_handshake)
-      refused(kNoPeer, Reason::malformed,
-              fmt::format("a connection to {} that {}", event.endpoint, event.text));
-    if (event.kind == Link::Event::Kind::bad_key)
-      refused(kNoPeer, Reason::key, fmt::format("a connection to {} that {}", event.endpoint, event.text));
-    if (event.kind != Link::Event::Kind::down) return;
-    const auto found = descriptors_.find(event.descriptor);
+    switch (event.kind) {
+      case Link::Event::Kind::opened:
+        book_.opened(event.descriptor, event.host, event.name, executor_.now());
+        hang_up_on_overdue();
+        break;
+      case Link::Event::Kind::bad_handshake:
+      case Link::Event::Kind::bad_key: failed_ = event; break;
+      case Link::Event::Kind::down: on_down(event.descriptor); break;
+      case Link::Event::Kind::unknown_key:  // the door has told of it
+      case Link::Event::Kind::up: break;
+    }
+  }
+
+  void on_down(int descriptor) {
+    if (failed_) {
+      const bool key = failed_->kind == Link::Event::Kind::bad_key;
+      refused(kNoPeer, key ? Reason::key : Reason::malformed,
+              from(descriptor) + fmt::format("a connection to {} that {}", failed_->endpoint, failed_->text));
+      failed_.reset();
+    }
+    book_.closed(descriptor);
+    const auto found = descriptors_.find(descriptor);
     if (found != descriptors_.end()) {
       if (Peer* peer = find(found->second)) peer->lost = true;
       descriptors_.erase(found);
     }
-    std::erase_if(strangers_, [&](const auto& entry) { return entry.second.descriptor == event.descriptor; });
+    std::erase_if(strangers_, [&](const auto& entry) { return entry.second.descriptor == descriptor; });
+  }
+
+  void hang_up_on_overdue() {
+    for (const ConnectionBook::Overdue& overdue : book_.overdue(executor_.now())) {
+      refused(kNoPeer, Reason::limit, from(overdue.descriptor) + overdue.why);
+      link_->hang_up(overdue.descriptor, overdue.name);
+    }
+  }
+
+  void on_tick() override { hang_up_on_overdue(); }
+
+  /// For the beginning of a refusal: whom it is about.
+  std::string from(int descriptor) const {
+    const std::string name = book_.name_of(descriptor);
+    return name.empty() ? "" : name + ": ";
   }
 
   // Not told: should it live after all, its next frame is answered with "say hello first", and it does.
@@ -134,6 +171,8 @@ class ZmqServer final : public ZmqChannel {
   }
 
   PeerId last_peer_ = 0;
+  ConnectionBook book_;
+  std::optional<Link::Event> failed_;  // a handshake, whose connection is about to be down
   std::unordered_map<std::string, Stranger> strangers_;
   std::unordered_map<std::uint64_t, PeerId> instances_;
   std::unordered_map<int, PeerId> descriptors_;

@@ -29,6 +29,9 @@ int main(int argc, char** argv) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   app.add_flag("--once", once, "leave after the first update that the server has judged");
+  bool forget_state = false;
+  app.add_flag("--forget-state", forget_state,
+               "go on without what this client kept between tasks, where it is missing or damaged");
   app.add_flag("--quiet", quiet, "print nothing but warnings and errors");
   app.add_option("--new-key", new_key, "make a key file, print its public key for the server's list, and end")
       ->type_name("FILE");
@@ -51,6 +54,7 @@ int main(int argc, char** argv) {
     ClientOptions options = load_device_file(file, overrides);
     options.once = options.once || once;
     options.quiet = quiet;
+    options.forget_state = forget_state;
     limit_memory(options.limits.memory.bytes);
     return run_client(options);
   } catch (const std::bad_alloc& error) {

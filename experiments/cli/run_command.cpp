@@ -119,6 +119,8 @@ void add_client_command(CLI::App& app, Action& action) {
   command->add_option("--data-dir", a->data_dir, "folder of data sets; default FEDLOOM_DATA, else ./data")
       ->type_name("DIR");
   command->add_option("--state", a->state_dir, "folder for state kept between tasks; default client-N-state");
+  command->add_flag("--forget-state", a->forget_state,
+                    "go on without what was kept between tasks, where it is missing or damaged");
   command->add_option("--key", a->key,
                       "this client's key file (fedloom keygen); deploy.server_key is the server's");
   command->add_flag("--insecure", a->insecure, "go to another machine without keys");

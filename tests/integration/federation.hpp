@@ -5,7 +5,11 @@
 #include <csignal>
 #include <map>
 #include <memory>
+#include <set>
+#include <sstream>
 #include <string>
+
+#include <nlohmann/json.hpp>
 
 #include "tests/support/program.hpp"
 
@@ -42,6 +46,10 @@ class DeployedFederation {
   void start_client(std::size_t index, const std::string& connect = "", const Words& more = {}) {
     processes_[index] = start(client_words(index, connect.empty() ? endpoint_ : connect) + more);
   }
+  /// A client that is another program than fedloom.
+  void start_process(std::size_t index, const Words& words) {
+    processes_[index] = std::make_unique<Process>(words);
+  }
   void start_clients(const std::string& connect = "") {
     for (std::size_t i = 0; i < clients_; ++i) start_client(i, connect);
   }
@@ -65,6 +73,18 @@ class DeployedFederation {
   bool wait_for_rounds(std::size_t rounds) { return testing::wait_for_rounds(out(), rounds); }
   bool wait_for_event(const std::string& text) {
     return eventually([&] { return occurrences(out() + "/run.jsonl", text) > 0; });
+  }
+
+  /// By round, the clients whose update was accepted, as often as it was.
+  std::map<std::uint64_t, std::multiset<std::uint64_t>> accepted() const {
+    std::map<std::uint64_t, std::multiset<std::uint64_t>> clients;
+    std::istringstream lines(contents(out() + "/events.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const auto event = nlohmann::json::parse(line);
+      if (event.at("event") == "task_ended" && event.at("verdict") == "accepted")
+        clients[event.at("window")].insert(event.at("client").get<std::uint64_t>());
+    }
+    return clients;
   }
 
   /// The same experiment as `fedloom run` simulates it.

@@ -56,6 +56,32 @@ TEST_F(FullDisk, ARunEndsWithAReasonAndGoesOnWithRoom) {
   EXPECT_EQ(resumed.events_hash, whole.events_hash);
 }
 
+// It says why, and its clients that it failed; started again, with room, they come to the undisturbed model.
+TEST_F(FullDisk, AServerEndsWithAReasonAndGoesOnWithRoom) {
+  const std::string endpoint = "ipc://" + folder_ / "socket";
+  DeployedFederation federation(folder_, 3, set({"rounds=200", "checkpoint.every=1", "strategy=scaffold"}));
+  std::string server = std::string(kProgram) + " server " + kSmallJob +
+                       " --quiet --no-report --out \"$0/run\" --listen " + endpoint;
+  for (const std::string& word : federation.experiment()) server += " " + word;
+  Process process(on_small_disk(disk_, "{ " + server + "; test $? = 2; } && rm \"$0/fill\" && " +
+                                           "mount -o remount,size=80m \"$0\" && " + server +
+                                           " --resume && cp \"$0/run/summary.json\" " +
+                                           (folder_ / "summary.json")));
+  for (std::size_t client = 0; client < 3; ++client) federation.start_client(client, endpoint);
+  for (std::size_t client = 0; client < 3; ++client) {
+    const Ended ended = federation.client(client).wait();
+    EXPECT_EQ(ended.code, 1) << ended.err;
+    EXPECT_NE(ended.err.find("the server failed"), std::string::npos)
+        << "not where its files are: " << ended.err;
+    federation.start_client(client, endpoint);
+  }
+  const Ended ended = process.wait();
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_NE(ended.err.find("No space left on device"), std::string::npos) << ended.err;
+  for (std::size_t client = 0; client < 3; ++client) EXPECT_EQ(federation.client(client).wait().code, 0);
+  EXPECT_EQ(read_summary(folder_ / "summary.json").model_hash, federation.simulated().model_hash);
+}
+
 // Its state cannot be kept, so its tasks fail, the others' do not, and nobody dies of it.
 TEST_F(FullDisk, AClientThatCannotKeepItsStateFailsItsTasksAlone) {
   DeployedFederation federation(folder_, 3, set({"rounds=5", "strategy=scaffold"}));

@@ -1,10 +1,10 @@
 // A deployed federation with keys, made by the program as a user makes them: the same model as the
 // simulation, wrong keys turned away while the others go on, a revoked client dropped and let in again.
 #include <algorithm>
-#include <fstream>
 #include <sstream>
 
 #include "tests/integration/federation.hpp"
+#include "tests/integration/keyring.hpp"
 #include "tests/integration/relay_thread.hpp"
 
 namespace fedloom::testing {
@@ -17,40 +17,13 @@ const Words kLong = set({"rounds=300", "evaluate.every=100", "deploy.heartbeat=5
 
 class Keyed : public ::testing::Test {
  protected:
-  void SetUp() override {
-    server_key_ = keygen("server.key");
-    for (std::size_t i = 0; i < kClients; ++i) keys_.push_back(keygen(name(i)));
-    allow({0, 1, 2});
-  }
-
-  /// Prints the public key and nothing else.
-  std::string keygen(const std::string& file) const {
-    const Ended ended = finish({"keygen", folder_ / file});
-    EXPECT_EQ(ended.code, 0) << ended.err;
-    return ended.out.substr(0, ended.out.find('\n'));
-  }
-  static std::string name(std::size_t client) { return "client" + std::to_string(client) + ".key"; }
-
-  /// The list is replaced whole, as `mv` does.
-  void allow(const std::vector<std::size_t>& clients) const {
-    std::string text = "# who may connect\n";
-    for (const std::size_t i : clients) text += keys_[i] + " " + std::to_string(i) + " device\n";
-    std::filesystem::rename(folder_.write("next", text), folder_ / "clients.keys");
-  }
-  Words server_words() const {
-    return {"--key", folder_ / "server.key", "--clients", folder_ / "clients.keys"};
-  }
-  Words client_words(std::size_t key) const {
-    return Words{"--key", folder_ / name(key)} + set({"deploy.server_key=" + server_key_});
-  }
   void start_all(DeployedFederation& federation) const {
-    federation.start_server(kAnyPort, server_words());
-    for (std::size_t i = 0; i < kClients; ++i) federation.start_client(i, "", client_words(i));
+    federation.start_server(kAnyPort, keys_.server_words());
+    for (std::size_t i = 0; i < kClients; ++i) federation.start_client(i, "", keys_.client_words(i));
   }
 
   TempFolder folder_;
-  std::string server_key_;
-  std::vector<std::string> keys_;
+  Keyring keys_{folder_, kClients};
 };
 
 TEST_F(Keyed, EqualsTheSimulation) {
@@ -71,9 +44,9 @@ TEST_F(Keyed, ACaptureShowsNoParameters) {
   const auto capture = [&](bool keys) {
     const TempFolder folder;
     DeployedFederation federation(folder, 1, set({"rounds=1"}));
-    federation.start_server(kAnyPort, keys ? server_words() : Words{});
+    federation.start_server(kAnyPort, keys ? keys_.server_words() : Words{});
     Relay relay(federation.endpoint(), true);
-    federation.start_client(0, relay.endpoint(), keys ? client_words(0) : Words{});
+    federation.start_client(0, relay.endpoint(), keys ? keys_.client_words(0) : Words{});
     (void)federation.expect_good_end();
     const std::string model = contents(federation.out() + "/model.safetensors");
     const std::string values = model.substr(model.size() - 160, 16);  // four of the last ones
@@ -87,14 +60,15 @@ TEST_F(Keyed, ACaptureShowsNoParameters) {
 
 // A stranger, somebody without a key, and client 1 who says that it is client 0.
 TEST_F(Keyed, OthersAreTurnedAwayAndHurtNobody) {
-  keys_.push_back(keygen(name(3)));
+  const std::size_t unknown = keys_.add();
   DeployedFederation federation(folder_, kClients, kLong);
   start_all(federation);
   ASSERT_TRUE(federation.wait_for_rounds(5));
   federation.client(2).signal(SIGSTOP);  // the round waits for it, so the run is not over before all this
-  const auto stranger = start(federation.client_words(0, federation.endpoint()) + client_words(3));
+  const auto stranger =
+      start(federation.client_words(0, federation.endpoint()) + keys_.client_words(unknown));
   const auto nobody = start(federation.client_words(0, federation.endpoint()));
-  const auto liar = start(federation.client_words(0, federation.endpoint()) + client_words(1));
+  const auto liar = start(federation.client_words(0, federation.endpoint()) + keys_.client_words(1));
   EXPECT_TRUE(federation.wait_for_event("is not on the list of clients"));
   EXPECT_TRUE(federation.wait_for_event("has no keys, and we have"));
   EXPECT_TRUE(federation.wait_for_event("said it was client 0"));
@@ -116,11 +90,11 @@ TEST_F(Keyed, ARevokedClientIsDroppedAndOneThatIsAddedLetIn) {
   start_all(federation);
   ASSERT_TRUE(federation.wait_for_rounds(5));
   federation.client(2).signal(SIGSTOP);
-  allow({0, 2});
+  keys_.allow({0, 2});
   EXPECT_TRUE(federation.wait_for_event("is not on the list of clients any more"));
   const std::string log = federation.out() + "/run.jsonl";
   const std::size_t joined = occurrences(log, "\"event\":\"peer_joined\"");
-  allow({0, 1, 2});
+  keys_.allow({0, 1, 2});
   // The client has been trying all the time.
   EXPECT_TRUE(eventually([&] { return occurrences(log, "\"event\":\"peer_joined\"") > joined; }));
   ASSERT_TRUE(federation.server().running());
@@ -140,7 +114,7 @@ TEST_F(Keyed, ARevokedClientIsNotWaitedFor) {
   start_all(federation);
   ASSERT_TRUE(federation.wait_for_rounds(5));
   federation.client(1).signal(SIGSTOP);
-  allow({0, 2});
+  keys_.allow({0, 2});
   EXPECT_EQ(federation.server().wait().code, 0) << federation.server().err();
   EXPECT_GE(occurrences(federation.out() + "/events.jsonl", "\"verdict\":\"lost\""), 1U);
   federation.client(1).signal(SIGCONT);

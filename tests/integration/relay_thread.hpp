@@ -29,13 +29,14 @@ class Relay {
   struct Seen {
     std::uint64_t to_server = 0;
     std::uint64_t to_client = 0;
-    std::string kept;
+    std::string kept_to_server;
+    std::string kept;  // both ways
   };
   /// Ends the relay.
   Seen finish() {
     thread_.request_stop();
     thread_.join();
-    return {relay_.to_server(), relay_.to_client(), relay_.kept()};
+    return {relay_.to_server(), relay_.to_client(), relay_.kept_to_server(), relay_.kept()};
   }
 
  private:

@@ -40,9 +40,10 @@ class CountingRelay {
   void silence() {
     for (const auto& connection : connections_) connection->silent = true;
   }
-  /// From now on what passes is written down, both directions in one.
+  /// From now on what passes is written down, of all connections in one.
   void keep_bytes() { keep_ = true; }
-  const std::string& kept() const { return kept_; }
+  const std::string& kept_to_server() const { return kept_[0]; }
+  std::string kept() const { return kept_[0] + kept_[1]; }
   std::uint64_t to_server() const { return bytes_[0]; }
   std::uint64_t to_client() const { return bytes_[1]; }
 
@@ -80,7 +81,7 @@ class CountingRelay {
           if (error) return finish(*connection);
           if (connection->silent) return forward(connection, from);
           bytes_[from] += size;
-          if (keep_) kept_.append(connection->buffers[from].data(), size);
+          if (keep_) kept_[from].append(connection->buffers[from].data(), size);
           boost::asio::async_write(
               connection->ends[1 - from], boost::asio::buffer(connection->buffers[from], size),
               [this, connection, from](const boost::system::error_code& failed, std::size_t) {
@@ -100,7 +101,7 @@ class CountingRelay {
   std::vector<std::shared_ptr<Connection>> connections_;
   std::array<std::uint64_t, 2> bytes_{};
   bool keep_ = false;
-  std::string kept_;
+  std::array<std::string, 2> kept_;
 };
 
 }  // namespace fedloom::testing

@@ -47,6 +47,7 @@ class ScriptedLink final : public Link {
     std::deque<Event> events;
     std::map<std::string, std::vector<std::vector<std::byte>>> sent;  // frames by route, their parts joined
     std::uint64_t received_bytes = 0;                                 // handed to the channel
+    std::vector<int> hung_up;                                         // descriptors
     int left = 0;
     int reconnected = 0;
     bool full = false;  // the socket takes nothing
@@ -81,6 +82,9 @@ class ScriptedLink final : public Link {
     event = std::move(script_.events.front());
     script_.events.pop_front();
     return true;
+  }
+  void hang_up(int descriptor, const std::string& /*name*/) override {
+    script_.hung_up.push_back(descriptor);
   }
   void leave() override { ++script_.left; }
   void reconnect() override { ++script_.reconnected; }

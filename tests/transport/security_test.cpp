@@ -103,7 +103,8 @@ TEST_F(SecurityTest, WithoutKeysNobodyGetsIn) {
   // And with keys not into a server that has none.
   auto open = world.server_at("tcp://127.0.0.1:0", with(nullptr));
   auto keyed = world.client(open->channel->endpoint(), client_options(client_, server_.public_key));
-  ASSERT_TRUE(world.wait([&] { return keyed->seen.refused(Reason::key) > 0; }));
+  // Either end may see first that they do not fit, and whoever sees it hangs up on the other.
+  ASSERT_TRUE(world.wait([&] { return !keyed->seen.refusals.empty(); }));
   EXPECT_EQ(keyed->seen.joined() + open->seen.joined(), 0U);
 }
 

@@ -13,15 +13,23 @@ class SessionTest : public ::testing::Test {
  protected:
   SessionTest() {
     ChannelOptions options;
-    options.instance = 1;
     options.heartbeat_interval = 3600 * kSecond;
     options.heartbeat_timeout = 2 * options.heartbeat_interval;
+    open(options);
+  }
+  void open(ChannelOptions options) {
+    options.instance = 1;
+    channel_.reset();
     channel_ = make_server_over(std::make_unique<ScriptedLink>(script_), executor_, options);
     seen_.attach(*channel_);
   }
-  void connect(const std::string& route) {
+  void connect(const std::string& route, const std::string& host = "10.0.0.7") {
     script_.connected[route] = ++descriptor_;
-    script_.event({Link::Event::Kind::up, descriptor_, "script", ""});
+    script_.event({.kind = Link::Event::Kind::opened,
+                   .descriptor = descriptor_,
+                   .host = host,
+                   .name = host + ":" + std::to_string(descriptor_)});
+    script_.event({.kind = Link::Event::Kind::up, .descriptor = descriptor_});
   }
   void say(const std::string& route, const OutFrame& frame) { script_.packet(route, {frame.first}); }
   void hello(const std::string& route, std::uint64_t instance) {
@@ -98,6 +106,88 @@ TEST_F(SessionTest, AHelloTwiceIsOnePeer) {
   ASSERT_TRUE(wait([&] { return seen_.messages.size() == 1; }));
   EXPECT_EQ(channel_->peers().size(), 1U);
   EXPECT_EQ(seen_.joined(), seen_.left() + 1);
+}
+
+// Once is enough, and a second time where an answer was lost.
+TEST_F(SessionTest, WhoSaysHelloAgainAndAgainIsNotHeardAnyMore) {
+  connect("route");
+  for (std::uint64_t i = 0; i < 30; ++i) hello("route", 7);
+  ASSERT_TRUE(wait([&] { return seen_.refused(Reason::limit) == 1 && all_read(); }));
+  EXPECT_EQ(seen_.joined(), 16U);
+  EXPECT_EQ(seen_.left(), 16U);
+  EXPECT_EQ(seen_.refusals.front().text, "10.0.0.7:101: says hello again and again");
+}
+
+TEST_F(SessionTest, RefusalsNameWhomTheyAreAbout) {
+  connect("route");
+  script_.packet("route", {std::vector<std::byte>(40)});
+  ASSERT_TRUE(wait([&] { return seen_.refused(Reason::malformed) == 1; }));
+  EXPECT_TRUE(seen_.refusals[0].text.starts_with("10.0.0.7:101: ")) << seen_.refusals[0].text;
+  connect("other");
+  script_.event(
+      {.kind = Link::Event::Kind::bad_key, .descriptor = -1, .endpoint = "here", .text = "has no keys"});
+  script_.event({.kind = Link::Event::Kind::down, .descriptor = 102});
+  ASSERT_TRUE(wait([&] { return seen_.refused(Reason::key) == 1; }));
+  EXPECT_EQ(seen_.refusals[1].text, "10.0.0.7:102: a connection to here that has no keys");
+}
+
+// As many as may be open without a hello, and one more: the oldest of the host that has the most goes.
+TEST_F(SessionTest, TooManyThatSayNothingAreHungUpOn) {
+  for (int i = 0; i < 4096; ++i) connect("silent " + std::to_string(i));
+  connect("honest", "10.0.0.9");
+  ASSERT_TRUE(wait([&] { return script_.hung_up.size() == 1; }));
+  EXPECT_EQ(script_.hung_up[0], 101);
+  EXPECT_EQ(seen_.refused(Reason::limit), 1U);
+  hello("honest", 8);
+  ASSERT_TRUE(wait([&] { return seen_.joined() == 1; }));
+  EXPECT_EQ(script_.hung_up.size(), 1U);
+}
+
+// Well-formed frames, ten thousand between two heartbeats; the third too many ends it.
+TEST_F(SessionTest, AFloodOfControlFramesIsRefused) {
+  ChannelOptions options;
+  options.heartbeat_interval = 100 * kSecond / 60;  // which counts as one second
+  open(options);
+  connect("flood");
+  hello("flood", 7);
+  const OutFrame heartbeat = make_frame({.kind = FrameKind::heartbeat}, encode_instance(7));
+  for (int i = 0; i < 10'010; ++i) say("flood", heartbeat);
+  ASSERT_TRUE(wait([&] { return seen_.left() == 1; }));
+  EXPECT_EQ(seen_.changes.back().reason, Reason::limit);
+}
+
+// It drips, so that it never stalls, and others wait: half of the memory is all that such peers are left.
+TEST_F(SessionTest, ASlowMessageMakesWayForThoseWhoWait) {
+  ChannelOptions options;
+  options.heartbeat_interval = 10 * kMillisecond;
+  options.stall_timeout = 50 * kMillisecond;
+  options.receive_budget_bytes = 8U << 20U;
+  open(options);
+  const auto announce = [&](const std::string& route, std::uint64_t size) {
+    std::vector<std::byte> body;
+    append(body, MessageShape{1, 0, {size}});
+    say(route, make_frame({.kind = FrameKind::announce, .stream = 1}, body));
+  };
+  std::uint64_t sent = 0;
+  const auto drip = [&] {
+    const std::vector<std::byte> byte(1);
+    say("slow", make_frame({.kind = FrameKind::chunk, .stream = 1, .offset = sent++}, byte));
+  };
+  connect("slow");
+  hello("slow", 7);
+  announce("slow", 6U << 20U);
+  ASSERT_TRUE(wait([&] { return channel_->stats().receive_bytes > 0; }));
+  // Alone it may take its time.
+  const Tick begin = executor_.now();
+  ASSERT_TRUE(wait([&] { return drip(), executor_.now() - begin > 200 * kMillisecond; }));
+  EXPECT_EQ(seen_.left(), 0U);
+  connect("waiting");
+  hello("waiting", 8);
+  announce("waiting", 4U << 20U);
+  ASSERT_TRUE(wait([&] { return drip(), seen_.left() == 1; }));
+  EXPECT_EQ(seen_.changes.back(), (Recorder::Change{1, PeerChange::left, Reason::late}));
+  EXPECT_EQ(seen_.refused(Reason::late), 1U);
+  ASSERT_TRUE(wait([&] { return channel_->stats().receive_bytes == 4U << 20U; }));
 }
 
 // ---- the client's end ----

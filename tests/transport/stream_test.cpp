@@ -70,6 +70,25 @@ void push(Outbound& out, Message message) {
   ASSERT_EQ(out.push(std::move(message), text), Reason::none) << text;
 }
 
+// Sixteen messages are announced and none is sent: the first holds what it needs, the others an eighth of the
+// budget between them.
+TEST(Stream, WhoAnnouncesManyMessagesHoldsLittle) {
+  constexpr std::uint64_t kMiB = 1U << 20U;
+  Pair pair({}, 64 * kMiB);
+  const auto announce = [&](std::uint32_t stream, std::uint64_t size) {
+    std::vector<std::byte> body;
+    append(body, MessageShape{1, 0, {size}});
+    EXPECT_EQ(pair.deliver(make_frame({.kind = FrameKind::announce, .stream = stream}, body)).reason,
+              Reason::none);
+  };
+  for (std::uint32_t stream = 1; stream <= 16; ++stream) announce(stream, 3 * kMiB);
+  EXPECT_EQ(pair.memory->used(), 6 * kMiB);  // the third would make nine, an eighth of the budget is eight
+  EXPECT_EQ(pair.in->held(), 6 * kMiB);
+  EXPECT_EQ(pair.replies.size(), 2U);
+  pair.in.reset();
+  EXPECT_EQ(pair.memory->used(), 0U);
+}
+
 TEST(Stream, RandomMessagesSurviveAndCostTheirWireSize) {
   std::mt19937 random(7);
   for (int round = 0; round < 40; ++round) {

@@ -3,9 +3,8 @@
 #include <cstring>
 #include <random>
 
-#include <zmq.hpp>
-
 #include "tests/transport/channel_world.hpp"
+#include "tests/transport/raw_peer.hpp"
 #include "tests/transport/relay.hpp"
 #include "transport/endpoint.hpp"
 #include "transport/frame.hpp"
@@ -18,46 +17,6 @@ namespace {
 using namespace fedloom::testing;  // NOLINT
 
 constexpr std::size_t kMiB = std::size_t{1} << 20U;
-
-// A bare ZeroMQ socket that says whatever it likes.
-class RawPeer {
- public:
-  explicit RawPeer(zmq::socket_type type) : socket_(context_, type) { socket_.set(zmq::sockopt::linger, 0); }
-
-  void connect(const std::string& endpoint) { socket_.connect(endpoint); }
-  std::string bind(const std::string& endpoint) {
-    socket_.bind(endpoint);
-    return socket_.get(zmq::sockopt::last_endpoint);
-  }
-  void send(const std::vector<std::string>& parts) {
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-      const auto flags = i + 1 < parts.size() ? zmq::send_flags::sndmore : zmq::send_flags::none;
-      socket_.send(zmq::buffer(parts[i]), flags);
-    }
-  }
-  void send(const OutFrame& frame) {
-    send({std::string(reinterpret_cast<const char*>(frame.first.data()), frame.first.size())});
-  }
-  void hello(std::uint64_t instance = 99) {
-    send(make_frame({.kind = FrameKind::hello}, encode(Greeting{instance, 1ULL << 40U, 1U << 24U, 4096})));
-  }
-  /// The next message's parts, or none.
-  std::vector<std::string> receive() {
-    std::vector<std::string> parts;
-    zmq::message_t part;
-    do {
-      if (!socket_.recv(part, zmq::recv_flags::dontwait)) return parts;
-      parts.push_back(part.to_string());
-    } while (part.more());
-    return parts;
-  }
-
- private:
-  zmq::context_t context_;
-  zmq::socket_t socket_;
-};
-
-FrameKind kind_of(const std::string& frame) { return static_cast<FrameKind>(frame.at(6)); }
 
 class ZmqChannelTest : public ::testing::TestWithParam<std::string> {
  protected:

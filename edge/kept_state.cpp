@@ -1,0 +1,33 @@
+// Says what a person can do where the store below only knows that a file is not there.
+#include "edge/kept_state.hpp"
+
+#include <utility>
+
+#include "core/error.hpp"
+
+namespace fedloom {
+
+KeptState::KeptState(std::string folder, Lost lost, std::function<void(const std::string&)> warn)
+    : disk_(std::move(folder), DiskClientStore::Survives::power_cut), lost_(lost), warn_(std::move(warn)) {}
+
+TensorMap KeptState::load(ClientId client, std::uint32_t version) {
+  try {
+    return disk_.load(client, version);
+  } catch (const UserError& error) {
+    if (lost_ == Lost::refuse)
+      throw user_error(
+          "the state that client {} kept of task {} is lost: {}; bring the file back, or start the client "
+          "with "
+          "--forget-state to go on without it",
+          client, version, error.what());
+    warn_(fmt::format("client {} goes on without the state that it kept of task {}: {}", client, version,
+                      error.what()));
+    return {};
+  }
+}
+
+void KeptState::propose(ClientId client, std::uint32_t version, const TensorMap& slots) {
+  disk_.propose(client, version, slots);
+}
+
+}  // namespace fedloom

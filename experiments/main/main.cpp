@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "core/version.hpp"
 #include "experiments/cli/commands.hpp"
+#include "models/openblas_kernels.hpp"
 
 namespace {
 
@@ -32,6 +33,7 @@ std::string unknown_verb(const CLI::App& app, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace fedloom;
+  take_better_openblas_kernels(argv);
   spdlog::set_default_logger(spdlog::stderr_logger_st("fedloom"));
   spdlog::set_pattern("%^%l%$: %v");
 

@@ -100,8 +100,8 @@ class AnchoredObjective : public LocalObjective {
 
   void correct(TaskRun& run, std::span<float> gradient) const override {
     if (!run.shared.contains("precision")) return;
-    const std::span<const float> p = run.shared_values("precision");
-    const std::span<const float> q = run.shared_values("precision_mean");
+    const std::span<const float> p = run.shared_values("precision", run.exchanged->size());
+    const std::span<const float> q = run.shared_values("precision_mean", run.exchanged->size());
     std::size_t packed = 0;
     for (const SliceSet::Run& slice : run.exchanged->runs()) {
       for (std::size_t i = slice.offset; i < slice.offset + slice.size; ++i, ++packed)

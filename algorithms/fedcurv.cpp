@@ -83,12 +83,15 @@ class CurvedObjective : public LocalObjective {
     if (!run.shared.contains("curvature")) return;
     const auto round = run.kept.find(kRound);
     // Not always the round before this one, of which nobody's update may have been accepted.
-    const bool took_part = round != run.kept.end() && round->second.data[0] == run.shared_values(kRound)[0];
+    const bool took_part =
+        round != run.kept.end() && round->second.data.at(0) == run.shared_values(kRound, 1)[0];
     for (const char* name : {"curvature", "curvature_mean"}) {
-      const std::span<const float> sum = run.shared_values(name);
+      const std::span<const float> sum = run.shared_values(name, run.exchanged->size());
       Tensor others = Tensor::vector({sum.begin(), sum.end()});
-      if (took_part)
-        for (std::size_t i = 0; i < sum.size(); ++i) others.data[i] -= run.kept.at(name).data[i];
+      if (took_part) {
+        const FloatBuffer& own = run.kept_slot(name, sum.size()).data;
+        for (std::size_t i = 0; i < sum.size(); ++i) others.data[i] -= own[i];
+      }
       run.scratch[name] = std::move(others);
     }
   }

@@ -85,7 +85,9 @@ class SharesFirst : public LocalObjective {
     std::size_t offset = 0;
     for (const lora::Pair& pair : lora::pairs_of(*run.model->layout())) {
       lora::Matrix moved = -lora::matrix_of(run.start, pair.a);
-      FEDLOOM_CHECK(offset + pair.a.size <= sent->second.data.size(), "a client keeps too few first factors");
+      if (offset + pair.a.size > sent->second.data.size())
+        throw user_error("a client keeps first factors of {} floats, too few for its model",
+                         sent->second.data.size());
       for (Eigen::Index i = 0; i < moved.size(); ++i)
         moved.data()[i] += static_cast<double>(sent->second.data[offset + static_cast<std::size_t>(i)]);
       offset += pair.a.size;

@@ -69,11 +69,10 @@ class TaughtObjective : public LocalObjective {
   std::string privacy_gap(PrivacyUnit) const override { return {}; }
 
   void begin(TaskRun& run) const override {
-    const auto sent = run.shared.find("teacher");
-    if (sent == run.shared.end()) return;
+    if (!run.shared.contains("teacher")) return;
     auto teacher = std::make_shared<Teacher>();
     teacher->parameters.assign(run.start.begin(), run.start.end());
-    run.exchanged->scatter(sent->second.values(), teacher->parameters);
+    run.exchanged->scatter(run.shared_values("teacher", run.exchanged->size()), teacher->parameters);
     teacher->workspace = run.model->workspace(run.workspace->max_batch());
     teacher->taught.resize(run.model->outputs());
     teacher->learnt.resize(run.model->outputs());

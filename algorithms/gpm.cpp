@@ -132,8 +132,8 @@ class ProjectingObjective : public LocalObjective {
     const Layout& layout = *run.model->layout();
     for (const subspace::ProtectedLayer& layer :
          subspace::protected_layers(layout, config_.sketch.layers, run.task_heads)) {
-      const auto basis = run.shared.find(layer.slot("basis"));
-      if (basis != run.shared.end()) own->layers.emplace_back(layer, basis->second.values());
+      const std::span<const float> basis = subspace::sent_basis(run, layer);
+      if (!basis.empty()) own->layers.emplace_back(layer, basis);
     }
     // A head of the stage at hand is new, its bias with it; those of other stages have no gradient.
     const std::string head = run.task_heads ? subspace::last_layer(layout) + ".bias" : "";

@@ -18,25 +18,27 @@ void subtract(const float* a, const float* b, float* out, std::size_t count) {
 
 }  // namespace
 
-std::span<const float> TaskRun::shared_values(std::string_view name) const {
+std::span<const float> TaskRun::shared_values(std::string_view name, std::size_t size) const {
   const auto it = shared.find(name);
-  FEDLOOM_CHECK(it != shared.end(), "task {} of client {} came without '{}'", task->id.number,
-                task->id.client, name);
-  return it->second.values();
+  if (it == shared.end())
+    throw user_error("task {} of client {} came without '{}'", task->id.number, task->id.client, name);
+  const std::span<const float> values = it->second.values();
+  if (values.size() != size) throw user_error("'{}' came with {} floats, not {}", name, values.size(), size);
+  return values;
 }
 
 Tensor& TaskRun::kept_slot(const std::string& name, std::size_t size) {
   Tensor& slot = kept[name];
   if (slot.data.empty()) slot = Tensor::zeros({static_cast<std::int64_t>(size)});
-  FEDLOOM_CHECK(slot.data.size() == size, "kept slot '{}' has {} floats, not {}", name, slot.data.size(),
-                size);
+  if (slot.data.size() != size)
+    throw user_error("kept slot '{}' has {} floats, not {}", name, slot.data.size(), size);
   return slot;
 }
 
 void LocalObjective::begin(TaskRun& /*run*/) const {}
 
 void LocalObjective::work(std::string_view kind, TaskRun& run) const {
-  FEDLOOM_CHECK(kind == "train", "this objective does not know tasks of kind '{}'", kind);
+  if (kind != "train") throw user_error("this strategy has no tasks of kind '{}'", kind);
   train_locally(*this, run);
 }
 

@@ -67,9 +67,10 @@ struct TaskRun {
   Random step_random(Stream stream) const {
     return recipe.privacy.example_clip > 0.0 ? secret_random(stream) : random(stream);
   }
-  /// The floats of a shared vector; its absence is a programmer error.
-  std::span<const float> shared_values(std::string_view name) const;
-  /// This client's slot, made of zeros on first use.
+  /// The `size` floats of a shared vector. It comes from the server: UserError when it is not there, or has
+  /// another size.
+  std::span<const float> shared_values(std::string_view name, std::size_t size) const;
+  /// This client's slot, made of zeros on first use. UserError when the client keeps one of another size.
   Tensor& kept_slot(const std::string& name, std::size_t size);
 };
 
@@ -79,7 +80,7 @@ class LocalObjective {
 
   /// Once per task, before any work.
   virtual void begin(TaskRun& run) const;
-  /// Do what a task of this kind asks. Default: local SGD for "train"; other kinds are a programmer error.
+  /// Do what a task of this kind asks. Default: local SGD for "train"; UserError for other kinds.
   virtual void work(std::string_view kind, TaskRun& run) const;
   /// Sum of losses over the batch, and its gradient with respect to the logits (B, outputs).
   virtual LossSum loss(TaskRun& run, std::span<const float> logits, std::span<const float> features,

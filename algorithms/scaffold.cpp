@@ -92,15 +92,13 @@ class ControlledObjective : public LocalObjective {
     if (run.recipe.clip_norm > 0.0 || !run.recipe.schedule.is_constant())
       throw user_error(
           "strategy scaffold needs plain SGD on clients: no clip_norm, no schedule within a task");
-    const std::size_t sent = run.shared_values("control").size();
-    if (sent != run.exchanged->size())
-      throw user_error("the control variate came with {} floats, not {}", sent, run.exchanged->size());
+    control_of(run);  // is here, before any work is done
     run.kept_slot("control", run.exchanged->size());
     if (option_ == 1) run.scratch["full_gradient"] = full_gradient(run);
   }
 
   void correct(TaskRun& run, std::span<float> gradient) const override {
-    const std::span<const float> c = run.shared_values("control");
+    const std::span<const float> c = control_of(run);
     const FloatBuffer& c_i = run.kept.at("control").data;
     std::size_t packed = 0;
     for (const SliceSet::Run& slice : run.exchanged->runs()) {
@@ -122,11 +120,15 @@ class ControlledObjective : public LocalObjective {
   }
 
  private:
+  static std::span<const float> control_of(const TaskRun& run) {
+    return run.shared_values("control", run.exchanged->size());
+  }
+
   // c_i - c + (x - y) / (K lr), zero on statistics; unchanged when no step was taken.
   static Tensor from_drift(const TaskRun& run, const Tensor& kept) {
     if (run.steps == 0) return kept;
     Tensor renewed = kept;
-    const std::span<const float> c = run.shared_values("control");
+    const std::span<const float> c = control_of(run);
     const double scale = 1.0 / (static_cast<double>(run.steps) * run.recipe.learning_rate);
     std::size_t packed = 0;
     for (const SliceSet::Run& slice : run.exchanged->runs()) {

@@ -10,31 +10,6 @@
 
 namespace fedloom {
 
-namespace {
-
-// What the fold needs of a held update, and the empty sums it goes into.
-PhaseSum empty_sum(const Fold& fold) {
-  PhaseSum sum;
-  for (const Fold::Slot& slot : fold.slots)
-    sum.slots.emplace(slot.name, SlotSum{FixedPointSum(slot.size, slot.scale), 1.0, slot.weighting});
-  return sum;
-}
-
-// Whether the update has every slot of the request, in its size.
-bool can_sum(const Update& update, const Fold& fold) {
-  return std::all_of(fold.slots.begin(), fold.slots.end(), [&](const Fold::Slot& slot) {
-    const Payload* payload = update.slot(slot.name);
-    return payload != nullptr && payload->values().size() == slot.size;
-  });
-}
-
-Blob units_blob(const FixedPointSum& sum) {
-  const auto bytes = std::as_bytes(sum.units());
-  return Blob::copy_of(bytes);
-}
-
-}  // namespace
-
 ClientHost::ClientHost(Channel& channel, Executor& executor, Hello hello, WorldFactory make_world,
                        Ended ended, Say say)
     : channel_(channel),
@@ -176,6 +151,8 @@ void ClientHost::on_shared(Shared shared) {
 // The next model, made of the one that is here; before the first of them that is everybody's initial model.
 void ClientHost::on_patch(const Patch& patch) {
   if (!world_) return;
+  if (!world_->strategy->traits().patches_model)
+    return give_up("a patch of the model, which this strategy sends whole");
   try {
     const std::shared_ptr<const Layout> layout = world_->model->layout();
     const SliceSet exchanged = world_->strategy->exchanged(*layout);
@@ -289,26 +266,23 @@ void ClientHost::on_no_room(std::optional<TaskId> task) {
 void ClientHost::on_fold(const Fold& fold) {
   if (!pool_) return;
   std::vector<std::shared_ptr<const Update>> updates;
-  std::vector<Contribution> contributions;
   for (const Fold::Term& term : fold.terms) {
     const auto it = held_.find(term.id);
-    if (it == held_.end() || !can_sum(*it->second, fold))
-      return give_up(fmt::format("asked to sum task {} of client {}, which is not here in that form",
-                                 term.id.number, term.id.client));
+    if (it == held_.end())
+      return give_up(fmt::format("asked to sum task {} of client {}, which is not here", term.id.number,
+                                 term.id.client));
     updates.push_back(it->second);
-    contributions.push_back({it->second.get(), term.weight});
   }
-  RunningSum& sum = sums_.try_emplace(fold.number, RunningSum{empty_sum(fold)}).first->second;
-  world_->strategy->fold(contributions, sum.sum);
-  sum.terms += updates.size();
+  RunningSum& sum = sums_[fold.number];
+  try {
+    sum.add(fold, updates, *world_->strategy);
+  } catch (const UserError& error) {
+    return give_up(error.what());
+  }
   for (const Fold::Term& term : fold.terms) held_.erase(term.id);
   if (!fold.answer) return;
-  PartialSum answer;
-  answer.number = fold.number;
-  answer.terms = sum.terms;
-  for (const auto& [name, slot] : sum.sum.slots) answer.units.push_back(units_blob(slot.sum));
+  outbox_.push(encode(sum.answer(fold.number)));
   sums_.erase(fold.number);
-  outbox_.push(encode(answer));
 }
 
 void ClientHost::on_verdicts(const Verdicts& verdicts) {

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "client/outbox.hpp"
+#include "client/running_sum.hpp"
 #include "client/task_pool.hpp"
 #include "core/messages.hpp"
 #include "transport/channel.hpp"
@@ -77,12 +78,6 @@ class ClientHost {
   template <class T>
   void send(const T& value);
   std::optional<SharedVectors> vectors_of(const std::vector<std::string>& names, Version version) const;
-
-  // A sum of this window, which the server adds to until it asks for it.
-  struct RunningSum {
-    PhaseSum sum;
-    std::uint64_t terms = 0;
-  };
 
   Channel& channel_;
   Executor& executor_;

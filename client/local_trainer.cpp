@@ -157,6 +157,11 @@ std::span<const float> LocalTrainer::start_of(const ModelForm& form, const Paylo
   return start_;
 }
 
+void LocalTrainer::check_client(ClientId client) const {
+  if (client >= world_->data->clients())
+    throw user_error("client {} is asked for, but there are {}", client, world_->data->clients());
+}
+
 Update LocalTrainer::run(const Task& task, const SharedVectors& shared) {
   try {
     return run_checked(task, shared);
@@ -170,8 +175,7 @@ Update LocalTrainer::run(const Task& task, const SharedVectors& shared) {
 }
 
 Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) {
-  if (task.id.client >= world_->data->clients())
-    throw user_error("client {} is asked for, but there are {}", task.id.client, world_->data->clients());
+  check_client(task.id.client);
   check_recipe(task.recipe);
   if (task.recipe.stage > world_->data->stages())
     throw user_error("stage {} is asked for, but the data has {}", task.recipe.stage, world_->data->stages());
@@ -239,6 +243,7 @@ Update LocalTrainer::run_checked(const Task& task, const SharedVectors& shared) 
 
 ClientEvaluation LocalTrainer::evaluate(ClientId client, std::uint32_t kept_version,
                                         const SharedVectors& shared) {
+  check_client(client);
   const ExampleView own = world_->data->client_test(client);
   ExampleView view = world_->data->evaluation_view(own);
   ModelForm& form = forms_.plain();

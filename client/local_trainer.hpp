@@ -87,6 +87,7 @@ class LocalTrainer {
 
  private:
   Update run_checked(const Task& task, const SharedVectors& shared);
+  void check_client(ClientId client) const;
   std::span<const float> start_of(const ModelForm& form, const Payload* sent, const TensorMap& kept);
 
   std::shared_ptr<const LocalWorld> world_;

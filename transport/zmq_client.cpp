@@ -31,22 +31,19 @@ class ZmqClient final : public ZmqChannel {
   };
 
   void on_link_event(const Link::Event& event) override {
-    Peer* server = find(kServerPeer);
+    // Whatever happens to a connection, the conversation was on one that is gone.
+    if (Peer* server = find(kServerPeer)) server->lost = true;
     switch (event.kind) {
       case Link::Event::Kind::opened: break;  // at a server
       case Link::Event::Kind::bad_handshake: turned_away(Reason::malformed, event.text); break;
       case Link::Event::Kind::bad_key:
       case Link::Event::Kind::unknown_key: turned_away(Reason::key, event.text); break;
       case Link::Event::Kind::down:
-        if (server != nullptr) server->lost = true;
         if (state_ == State::waiting) return turned_away(Reason::malformed, "hung up during the greeting");
         // Once what it sent is read, we knock: ZeroMQ would at once, or after some errors never.
         down_ = true;
         break;
-      case Link::Event::Kind::up:
-        if (server != nullptr) server->lost = true;
-        state_ = State::hello_due;
-        break;
+      case Link::Event::Kind::up: state_ = State::hello_due; break;
     }
   }
 

@@ -35,8 +35,7 @@ class Sketcher final : public LayerObserver {
       sketched.columns = settings.columns_of(layer);
       sketched.sketch = Tensor::zeros(
           {static_cast<std::int64_t>(sketched.columns), static_cast<std::int64_t>(sketched.inputs)});
-      const auto basis = run.shared.find(layer.slot("basis"));
-      if (basis != run.shared.end()) sketched.basis = basis->second.values();
+      sketched.basis = sent_basis(run, layer);
     }
   }
 
@@ -141,6 +140,16 @@ std::vector<std::string> basis_slots(const ServerState& state, const std::vector
   for (const ProtectedLayer& layer : layers)
     if (state.slots.contains(layer.slot("basis"))) names.push_back(layer.slot("basis"));
   return names;
+}
+
+std::span<const float> sent_basis(const TaskRun& run, const ProtectedLayer& layer) {
+  const auto sent = run.shared.find(layer.slot("basis"));
+  if (sent == run.shared.end()) return {};
+  const std::span<const float> basis = sent->second.values();
+  if (basis.size() % layer.inputs != 0 || basis.size() / layer.inputs > layer.inputs)
+    throw user_error("the basis of layer {} came with {} floats, which are no vectors of {}", layer.name,
+                     basis.size(), layer.inputs);
+  return basis;
 }
 
 LayerSpectrum spectrum_of(const PhaseSum& sum, const ProtectedLayer& layer) {

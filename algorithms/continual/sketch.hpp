@@ -58,6 +58,10 @@ std::vector<SlotSpec> sketch_slots(const std::vector<ProtectedLayer>& layers, co
 /// Server: the layers' bases that exist, as names of slots of the state.
 std::vector<std::string> basis_slots(const ServerState& state, const std::vector<ProtectedLayer>& layers);
 
+/// Client: the vectors of the basis of a layer that came with the task; none when none did. Throws UserError
+/// when they are not of the layer's width, or more than it has dimensions.
+std::span<const float> sent_basis(const TaskRun& run, const ProtectedLayer& layer);
+
 /// Server: what all sketches of a layer together say.
 struct LayerSpectrum {
   std::vector<double> energies;  // (d) of directions outside of the basis, largest first

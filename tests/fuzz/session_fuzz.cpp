@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/fuzz/script.hpp"
+#include "tests/fuzz/frames.hpp"
 #include "tests/transport/scripted_link.hpp"
 #include "transport/zmq_channel.hpp"
 
@@ -21,6 +21,8 @@ namespace {
 using namespace fedloom;  // NOLINT
 using fedloom::testing::Script;
 using fedloom::testing::ScriptedLink;
+using fedloom::testing::some_bytes;
+using fedloom::testing::well_formed_frame;
 
 constexpr std::size_t kRoutes = 4;
 
@@ -32,6 +34,7 @@ class Session {
     options.max_message_bytes = 4U << 20U;
     options.max_blobs = 16;
     options.max_peers = 3;
+    options.max_half_open = 2;
     options.heartbeat_interval = 3600 * kSecond;
     options.heartbeat_timeout = 2 * options.heartbeat_interval;
     options.instance = 1;
@@ -49,11 +52,11 @@ class Session {
     switch (input.number<std::uint8_t>() % 10) {
       case 0: connect(route); break;
       case 1: disconnect(route); break;
-      case 2: say(route, {bytes_of(input), bytes_of(input)}); break;
+      case 2: say(route, {some_bytes(input), some_bytes(input)}); break;
       case 3: hello(route, input.number<std::uint8_t>() % 4); break;
       case 4:
       case 5:
-      case 6: say_well_formed(route, input); break;
+      case 6: say(route, {well_formed_frame(input)}); break;
       case 7: replay(input.number<std::uint8_t>()); break;
       case 8: send(input); break;
       default: script_.full = !script_.full; break;
@@ -84,10 +87,7 @@ class Session {
   }
 
  private:
-  static std::vector<std::byte> bytes_of(Script& input) {
-    const auto run = input.run(input.number<std::uint8_t>());
-    return {run.begin(), run.end()};
-  }
+  using Connected = std::pair<const std::string, int>;
   static std::vector<std::byte> parts_of(const OutFrame& frame) { return frame.first; }
 
   void heard(Message&& message) { honest_heard_ = honest_heard_ || (honest_ && message.type == 7); }
@@ -95,7 +95,11 @@ class Session {
   void connect(const std::string& route) {
     if (script_.connected.contains(route)) return;
     script_.connected[route] = ++descriptor_;
-    script_.event({Link::Event::Kind::up, descriptor_, "script", ""});
+    script_.event({.kind = Link::Event::Kind::opened,
+                   .descriptor = descriptor_,
+                   .host = route.substr(0, 6),
+                   .name = route});
+    script_.event({.kind = Link::Event::Kind::up, .descriptor = descriptor_});
   }
   void disconnect(const std::string& route) {
     const auto found = script_.connected.find(route);
@@ -111,29 +115,6 @@ class Session {
   void hello(const std::string& route, std::uint64_t instance) {
     say(route, {parts_of(make_frame({.kind = FrameKind::hello},
                                     encode(Greeting{instance, 1U << 20U, 1U << 16U, 16})))});
-  }
-  void say_well_formed(const std::string& route, Script& input) {
-    Frame frame;
-    frame.kind = static_cast<FrameKind>(1 + input.number<std::uint8_t>() % 10);
-    frame.flags = input.number<std::uint8_t>();
-    frame.stream = input.number<std::uint8_t>();
-    frame.offset = input.number<std::uint16_t>();
-    std::vector<std::byte> body;
-    if (frame.kind == FrameKind::announce || frame.kind == FrameKind::message) {
-      MessageShape shape{1, input.number<std::uint8_t>(), {}};
-      shape.blobs.resize(input.number<std::uint8_t>() % 4);
-      for (std::uint64_t& blob : shape.blobs)
-        blob = input.number<std::uint8_t>() % 8 == 0 ? input.number<std::uint64_t>()
-                                                     : input.number<std::uint16_t>();
-      append(body, shape);
-    } else if (frame.kind == FrameKind::goodbye || frame.kind == FrameKind::reject) {
-      body = encode(Notice{Reason::limit, "enough"});
-    } else if (frame.kind == FrameKind::heartbeat) {
-      body = encode_instance(input.number<std::uint8_t>());
-    }
-    const auto more = input.run(input.number<std::uint16_t>() % 2048);
-    body.insert(body.end(), more.begin(), more.end());
-    say(route, {parts_of(make_frame(frame, body))});
   }
   void replay(std::size_t which) {
     if (said_.empty()) return;
@@ -155,6 +136,10 @@ class Session {
       bool done = false;
       executor_.post([&done] { done = true; });
       executor_.run_until([&done] { return done; }, kSecond);
+    }
+    for (const int descriptor : std::exchange(script_.hung_up, {})) {
+      const auto found = std::ranges::find(script_.connected, descriptor, &Connected::second);
+      if (found != script_.connected.end()) disconnect(std::string(found->first));
     }
   }
 

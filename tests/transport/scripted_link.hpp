@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/error.hpp"
 #include "transport/link.hpp"
 
 namespace fedloom::testing {
@@ -22,26 +23,43 @@ class ScriptedLink final : public Link {
   /// Outlives the channel that owns the link.
   struct Script {
     Script() = default;
-    ~Script() {
-      ::close(packets_come);
-      ::close(events_come);
-    }
+    ~Script() { close(); }
     Script(const Script&) = delete;
     Script& operator=(const Script&) = delete;
 
     void packet(const std::string& route, std::vector<std::vector<std::byte>> parts) {
+      if (is_away()) return;
       packets.emplace_back(route, std::move(parts));
       wake(packets_come);
     }
     void event(Event event) {
+      if (is_away()) return;
       events.push_back(std::move(event));
       wake(events_come);
     }
     static void wake(int descriptor) { (void)!::write(descriptor, &kOne, sizeof kOne); }
     static constexpr std::uint64_t kOne = 1;
+    static int descriptor() { return ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
-    int packets_come = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int events_come = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    /// Between leave() and reconnect(): nothing is heard, and nobody is there to send to.
+    bool is_away() const { return packets_come < 0; }
+    void close() {
+      if (!is_away()) {
+        ::close(packets_come);
+        ::close(events_come);
+      }
+      packets_come = events_come = -1;
+      packets.clear();
+      events.clear();
+    }
+    void open() {
+      close();
+      packets_come = descriptor();
+      events_come = descriptor();
+    }
+
+    int packets_come = descriptor();
+    int events_come = descriptor();
     std::map<std::string, int> connected;  // route -> descriptor
     std::deque<std::pair<std::string, std::vector<std::vector<std::byte>>>> packets;
     std::deque<Event> events;
@@ -50,7 +68,8 @@ class ScriptedLink final : public Link {
     std::vector<int> hung_up;                                         // descriptors
     int left = 0;
     int reconnected = 0;
-    bool full = false;  // the socket takes nothing
+    bool full = false;         // the socket takes nothing
+    bool unreachable = false;  // a client finds no way back
   };
 
   explicit ScriptedLink(Script& script) : script_(script) {}
@@ -70,7 +89,7 @@ class ScriptedLink final : public Link {
     return true;
   }
   Sent send(const std::string& route, const OutFrame& frame) override {
-    if (!script_.connected.contains(route)) return Sent::gone;
+    if (script_.is_away() || !script_.connected.contains(route)) return Sent::gone;
     if (script_.full) return Sent::full;
     std::vector<std::byte> bytes = frame.first;
     bytes.insert(bytes.end(), frame.second.bytes().begin(), frame.second.bytes().end());
@@ -86,8 +105,16 @@ class ScriptedLink final : public Link {
   void hang_up(int descriptor, const std::string& /*name*/) override {
     script_.hung_up.push_back(descriptor);
   }
-  void leave() override { ++script_.left; }
-  void reconnect() override { ++script_.reconnected; }
+  void leave() override {
+    ++script_.left;
+    script_.close();
+  }
+  void reconnect() override {
+    script_.close();
+    if (script_.unreachable) throw user_error("the script lets nobody back");
+    script_.open();
+    ++script_.reconnected;
+  }
   bool is_readable() override { return !script_.packets.empty(); }
   int descriptor() const override { return script_.packets_come; }
   int event_descriptor() const override { return script_.events_come; }

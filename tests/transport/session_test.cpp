@@ -273,6 +273,19 @@ TEST_F(ClientSessionTest, ConnectionsThatComeToNothingAreTriedLessAndLessOften) 
   EXPECT_EQ(script_.left, 3);
 }
 
+// A greeting that fails is of another connection than the one that was joined, which then is no more: whoever
+// goes on counting on it would wait for a heartbeat to fail.
+TEST_F(ClientSessionTest, AConnectionThatFailsEndsTheConversationBefore) {
+  open();
+  ASSERT_TRUE(joins(1));
+  script_.event({Link::Event::Kind::bad_handshake, 1, "script", "hung up"});
+  ASSERT_TRUE(wait([&] { return seen_.left() == 1; }));
+  EXPECT_TRUE(channel_->peers().empty());
+  ASSERT_TRUE(wait([&] { return script_.reconnected == 1; }));
+  up();
+  ASSERT_TRUE(joins(2));
+}
+
 // A socket that says neither that it failed nor that it is connected is left for another, without a word: the
 // server may just not be there.
 TEST_F(ClientSessionTest, ASocketThatSaysNothingIsLeft) {

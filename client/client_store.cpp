@@ -33,6 +33,7 @@ DiskClientStore::DiskClientStore(std::string folder, Survives survives)
   std::filesystem::create_directories(folder_, error);
   if (error)
     throw user_error("{}: this folder for client state cannot be made: {}", folder_, error.message());
+  if (survives_ == Survives::power_cut) sync_folder(std::filesystem::path(folder_).parent_path().string());
 }
 
 // 256 subfolders keep directories small when a hundred thousand clients have state.
@@ -49,8 +50,8 @@ TensorMap DiskClientStore::load(ClientId client, std::uint32_t version) {
 void DiskClientStore::propose(ClientId client, std::uint32_t version, const TensorMap& slots) {
   const std::string name = file(client, version);
   const bool synced = survives_ == Survives::power_cut;
-  if (std::filesystem::create_directories(std::filesystem::path(name).parent_path()) && synced)
-    sync_folder(folder_);
+  std::filesystem::create_directories(std::filesystem::path(name).parent_path());
+  if (synced) sync_folder(folder_);
   write_file_atomically(name, tensors_to_bytes(slots), synced);
 }
 

@@ -50,10 +50,10 @@ class DiskClientStore : public ClientStore {
   TensorMap load(ClientId client, std::uint32_t version) override;
   void propose(ClientId client, std::uint32_t version, const TensorMap& slots) override;
   void drop(ClientId client, std::uint32_t version) override;
-
- private:
+  /// Where a version is, or would be.
   std::string file(ClientId client, std::uint32_t version) const;
 
+ private:
   std::string folder_;
   Survives survives_;
 };

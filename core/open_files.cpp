@@ -15,6 +15,7 @@ namespace {
 
 constexpr rlim_t kMost = 16384;
 constexpr rlim_t kForFiles = 256;
+constexpr std::uint32_t kOfPosix = 20;  // what every system allows
 // At a time, as strangers may be quicker to take what one is given.
 constexpr rlim_t kStep = 8;
 
@@ -26,10 +27,10 @@ rlim_t for_connections(rlim_t hard) {
 
 std::uint32_t claim_open_files() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return kForFiles;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return kOfPosix;
+  const rlim_t before = limit.rlim_cur;
   limit.rlim_cur = for_connections(limit.rlim_max);
-  (void)setrlimit(RLIMIT_NOFILE, &limit);
-  return static_cast<std::uint32_t>(limit.rlim_cur);
+  return static_cast<std::uint32_t>(setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before);
 }
 
 int open_file(const char* path, int flags, unsigned mode) {

@@ -183,7 +183,7 @@ std::shared_ptr<const LocalWorld> DeployedClient::make(const std::string& text,
       config, local_parts(config, data_),
       std::make_shared<KeptState>(
           options_.state_dir, options_.forget_state ? KeptState::Lost::begin_anew : KeptState::Lost::refuse,
-          [this](const std::string& text) { warn("warning", text); }),
+          [this](const std::string& lost) { warn("warning", lost); }),
       usable_cores().size(), initial);
   if (config.privacy.unit != "none") world->secret = kept_secret(options_.state_dir + "/secret");
   return world;

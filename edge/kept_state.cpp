@@ -1,7 +1,10 @@
 // Says what a person can do where the store below only knows that a file is not there.
 #include "edge/kept_state.hpp"
 
+#include <cerrno>
 #include <utility>
+
+#include <unistd.h>
 
 #include "core/error.hpp"
 
@@ -14,7 +17,10 @@ TensorMap KeptState::load(ClientId client, std::uint32_t version) {
   try {
     return disk_.load(client, version);
   } catch (const UserError& error) {
-    if (lost_ == Lost::refuse)
+    const std::string file = disk_.file(client, version);
+    // What is there and may not be read, as on a disk without rights, is not lost.
+    const bool kept_from_us = ::access(file.c_str(), R_OK) != 0 && errno != ENOENT;
+    if (lost_ == Lost::refuse || kept_from_us)
       throw user_error(
           "the state that client {} kept of task {} is lost: {}; bring the file back, or start the client "
           "with "

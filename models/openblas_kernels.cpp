@@ -3,6 +3,8 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include <unistd.h>
 
@@ -31,7 +33,11 @@ void take_better_openblas_kernels(char** argv) {
   if (std::getenv(setting) != nullptr) return;
   const std::optional<std::string> better = better_openblas_kernels();
   // Set even where the next step fails: worker processes are begun anew in any case.
-  if (better && ::setenv(setting, better->c_str(), 1) == 0) ::execv("/proc/self/exe", argv);
+  if (!better || ::setenv(setting, better->c_str(), 1) != 0) return;
+  // By its own path, since that is what the process is called after.
+  std::error_code unknown;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  if (!unknown) ::execv(program.c_str(), argv);
 }
 
 }  // namespace fedloom

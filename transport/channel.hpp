@@ -50,18 +50,21 @@ struct ChannelOptions {
   std::uint32_t max_head_bytes = 16U << 20U;
   std::uint32_t max_blobs = 1U << 12U;  // [1, 65536]
   std::uint32_t max_peers = 100'000;
-  /// Connections to a server that have not said hello, over tcp and ipc. Beyond them the oldest of the host
-  /// that has the most is closed.
+  /// Connections to a server that have not said hello, or whose conversation is over, by tcp and ipc. Beyond
+  /// them the oldest of the host that has the most is closed.
   std::uint32_t max_half_open = 4096;
-  /// A peer is dropped at this many frames that do not parse or break the protocol.
+  /// A peer is dropped at this many frames that do not parse or break the protocol, or are control frames
+  /// beyond those that may come between two of our heartbeats (credits for 20 GB/s and a second take as
+  /// many).
   std::uint32_t max_bad_frames = 3;
+  std::uint32_t max_control_frames = 10'000;
   Tick heartbeat_interval = kSecond;
   /// A peer that is silent this long has left (Reason::disconnected).
   Tick heartbeat_timeout = 5 * kSecond;
-  /// A peer that was let in with a large message and sends nothing of it this long is dropped (Reason::late),
-  /// and so is one that takes longer for it while more than half of the receive budget is with such peers and
-  /// others wait for memory.
+  /// A peer that was let in with a large message and sends nothing of it this long is dropped (Reason::late).
   Tick stall_timeout = 30 * kSecond;
+  /// Bytes per second that it must come at beyond that time, once others wait for the memory that it holds.
+  std::uint64_t least_rate = 256'000;
   /// How long frames already handed to the socket may take to leave after close().
   Tick linger = kSecond;
   /// Tells this server or client apart from its next incarnation; 0 draws one.

@@ -133,10 +133,10 @@ Inbound::Outcome Inbound::on_announce(const Frame& frame) {
 // The message that is being sent may take what it needs. Those behind it ask ahead of their turn, so that the
 // peer never waits for a credit, and only for a share: many may be announced and none of them sent.
 void Inbound::ask() {
-  std::uint64_t ahead = 0;
+  std::uint64_t behind = 0;
   for (const auto& stream : streams_) {
-    if (ahead > 0 && ahead + stream->charge() > memory_->share()) break;
-    ahead += stream->charge();
+    if (stream != streams_.front()) behind += stream->charge();
+    if (behind > memory_->share()) break;
     if (std::exchange(stream->asked, true)) continue;
     stream->ticket =
         memory_->request(stream->lent(), stream->following_head(),

@@ -51,14 +51,15 @@ class Link {
     std::string text = {};  // what was wrong
     std::string host =
         {};  // opened: who answers for the other end (an address, of IPv6 its network); "" unknown
-    std::string name = {};  // opened: the other end for people, "10.0.0.7:51022"; "" unknown
+    std::uint64_t cookie = 0;  // opened: the system's mark of this socket; 0 unknown
+    std::string name = {};     // opened: the other end for people, "10.0.0.7:51022"; "" unknown
   };
   /// The next change of a connection; false when there is none. What is wrong with a handshake comes just
   /// before the `down` of its connection.
   virtual bool next_event(Event& event) = 0;
 
-  /// Of a server: ends a connection, if it still is the one that was opened under this name.
-  virtual void hang_up(int /*descriptor*/, const std::string& /*name*/) {}
+  /// Of a server: ends a connection, if its socket still is the one of that mark.
+  virtual void hang_up(int /*descriptor*/, std::uint64_t /*cookie*/) {}
 
   /// Of a client: leaves the connection there is, with whatever waits in it, and makes none until
   /// reconnect(). The descriptors are closed; nothing is received and nobody is there to send to.

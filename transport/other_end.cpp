@@ -20,7 +20,7 @@ std::string text_of(int family, const void* address) {
 
 OtherEnd ipv4(const sockaddr_in& address) {
   const std::string host = text_of(AF_INET, &address.sin_addr);
-  return {host, fmt::format("{}:{}", host, ntohs(address.sin_port))};
+  return {host, fmt::format("{}:{}", host, ntohs(address.sin_port)), 0};
 }
 
 // Whoever has one address of a network of 64 bits has all of them.
@@ -28,7 +28,7 @@ OtherEnd ipv6(const sockaddr_in6& address) {
   in6_addr network = address.sin6_addr;
   const std::string name = fmt::format("[{}]:{}", text_of(AF_INET6, &network), ntohs(address.sin6_port));
   if (!IN6_IS_ADDR_V4MAPPED(&network)) std::memset(network.s6_addr + 8, 0, 8);
-  return {text_of(AF_INET6, &network), name};
+  return {text_of(AF_INET6, &network), name, 0};
 }
 
 OtherEnd local(int descriptor) {
@@ -36,7 +36,7 @@ OtherEnd local(int descriptor) {
   socklen_t size = sizeof process;
   if (::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &process, &size) != 0 || process.pid == 0) return {};
   const std::string name = fmt::format("process {}", process.pid);
-  return {name, name};
+  return {name, name, 0};
 }
 
 }  // namespace
@@ -44,10 +44,14 @@ OtherEnd local(int descriptor) {
 OtherEnd other_end_of(int descriptor) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
-  if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
-  if (storage.ss_family == AF_INET) return ipv4(reinterpret_cast<const sockaddr_in&>(storage));
-  if (storage.ss_family == AF_INET6) return ipv6(reinterpret_cast<const sockaddr_in6&>(storage));
-  return storage.ss_family == AF_UNIX ? local(descriptor) : OtherEnd{};
+  OtherEnd other;
+  if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return other;
+  if (storage.ss_family == AF_INET) other = ipv4(reinterpret_cast<const sockaddr_in&>(storage));
+  if (storage.ss_family == AF_INET6) other = ipv6(reinterpret_cast<const sockaddr_in6&>(storage));
+  if (storage.ss_family == AF_UNIX) other = local(descriptor);
+  size = sizeof other.cookie;
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, &other.cookie, &size) != 0) other.cookie = 0;
+  return other;
 }
 
 }  // namespace fedloom

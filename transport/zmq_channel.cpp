@@ -11,8 +11,6 @@ namespace {
 constexpr int kBatch = 64;  // packets before timers and others get their turn
 // Credits for the data of seconds; more is asked for by somebody who means harm.
 constexpr std::size_t kMostControl = 4096;
-// A second; credits for 20 GB/s take as many.
-constexpr std::uint64_t kMostControlFrames = 10'000;
 constexpr Tick kBackstop = 5 * kMillisecond;  // a ROUTER does not say which peer has room again
 
 }  // namespace
@@ -242,8 +240,8 @@ void ZmqChannel::on_frame(Peer& peer, const Link::Packet& packet, const ParsedFr
   }
   std::string text;
   Reason reason = Reason::limit;
-  if (++peer.control_frames > control_limit())
-    text = fmt::format("more than {} control frames in a heartbeat's time", control_limit());
+  if (++peer.control_frames > options_.max_control_frames)
+    text = fmt::format("more than {} control frames between two heartbeats", options_.max_control_frames);
   else
     reason = on_control(peer, parsed.frame, text);
   if (reason != Reason::none) {
@@ -251,11 +249,6 @@ void ZmqChannel::on_frame(Peer& peer, const Link::Packet& packet, const ParsedFr
   } else {
     stats_.received.control_bytes += packet.bytes;
   }
-}
-
-std::uint64_t ZmqChannel::control_limit() const {
-  return kMostControlFrames *
-         std::max<std::uint64_t>(1, static_cast<std::uint64_t>(options_.heartbeat_interval / kSecond));
 }
 
 void ZmqChannel::on_payload(Peer& peer, const Frame& frame, std::uint64_t bytes) {

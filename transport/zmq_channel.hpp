@@ -69,6 +69,8 @@ class ZmqChannel : public Channel {
   /// Nothing waits in the socket: what happened to connections before may now take effect.
   virtual void on_drained();
   virtual void on_tick() {}
+  /// So long nobody looked at the socket: it is not the others' silence.
+  virtual void on_pause(Tick /*pause*/) {}
   /// A peer was silent, or owed us bytes, for too long.
   virtual void on_expired(Peer& peer, Reason reason) = 0;
   /// The peer is gone from the books; `banned` when it broke the rules too often.
@@ -107,7 +109,6 @@ class ZmqChannel : public Channel {
   bool turn();
   void handle(const Link::Packet& packet);
   void on_frame(Peer& peer, const Link::Packet& packet, const ParsedFrame& parsed);
-  std::uint64_t control_limit() const;
   void on_payload(Peer& peer, const Frame& frame, std::uint64_t bytes);
   Reason on_control(Peer& peer, const Frame& frame, std::string& text);
   void deliver_events();

@@ -271,6 +271,7 @@ bool ZmqLink::next_event(Event& event) {
     const OtherEnd other = other_end_of(value);
     event.host = other.host;
     event.name = other.name;
+    event.cookie = other.cookie;
   }
   if (number == ZMQ_EVENT_DISCONNECTED) {
     event.kind = Event::Kind::down;
@@ -285,8 +286,8 @@ bool ZmqLink::next_event(Event& event) {
 }
 
 // The other side is told, and so is libzmq, which then closes the descriptor that is its own.
-void ZmqLink::hang_up(int descriptor, const std::string& name) {
-  if (!name.empty() && other_end_of(descriptor).name == name) ::shutdown(descriptor, SHUT_RDWR);
+void ZmqLink::hang_up(int descriptor, std::uint64_t cookie) {
+  if (cookie != 0 && other_end_of(descriptor).cookie == cookie) ::shutdown(descriptor, SHUT_RDWR);
 }
 
 void ZmqLink::leave() { state_->drop(); }

@@ -23,7 +23,7 @@ class ZmqLink final : public Link {
   bool receive(Packet& packet) override;
   Sent send(const std::string& route, const OutFrame& frame) override;
   bool next_event(Event& event) override;
-  void hang_up(int descriptor, const std::string& name) override;
+  void hang_up(int descriptor, std::uint64_t cookie) override;
   void leave() override;
   void reconnect() override;
   bool is_readable() override;

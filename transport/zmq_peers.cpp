@@ -1,8 +1,5 @@
 // The books of a ZeroMQ channel: who is a peer, how a conversation ends, and who has been silent too long.
 // Sockets and frames are elsewhere.
-#include <algorithm>
-#include <functional>
-
 #include "transport/zmq_channel.hpp"
 
 namespace fedloom {
@@ -117,6 +114,7 @@ void ZmqChannel::forgive(Tick pause) {
     peer->progress += pause;
     peer->owed_since += pause;
   }
+  on_pause(pause);
 }
 
 void ZmqChannel::expire() {
@@ -133,23 +131,21 @@ void ZmqChannel::expire() {
   expire_slow_holders();
 }
 
-// However slow, a message may come as long as nobody waits for its memory; then slow ones are left one half
-// of it, and the largest of them go first. They come back and ask behind those who wait.
+// However slow, a message may come as long as nobody waits for its memory; then it must come at the least
+// rate. Whoever is dropped comes back and asks behind those who wait.
 void ZmqChannel::expire_slow_holders() {
   const Tick now = executor_.now();
   std::vector<Peer*> slow;
-  std::uint64_t held = 0;
   for (const auto& [id, peer] : peers_) {
     if (!peer->in->is_owed() || std::exchange(peer->ended, peer->in->ended()) != peer->in->ended())
       peer->owed_since = now;
-    if (now - peer->owed_since <= options_.stall_timeout) continue;
-    slow.push_back(peer.get());
-    held += peer->in->held();
+    const double allowance =
+        static_cast<double>(peer->in->held()) / static_cast<double>(options_.least_rate) * kSecond;
+    if (now - peer->owed_since > options_.stall_timeout + static_cast<Tick>(allowance))
+      slow.push_back(peer.get());
   }
-  std::ranges::sort(slow, std::greater(), [](const Peer* peer) { return peer->in->held(); });
   for (Peer* peer : slow) {
-    if (!memory_->is_short() || !answers_.empty() || held <= options_.receive_budget_bytes / 2) return;
-    held -= peer->in->held();
+    if (!memory_->is_short() || !answers_.empty()) return;
     refused(peer->id, Reason::late,
             fmt::format("a message of {} bytes has been coming for {} s while others wait for memory",
                         peer->in->held(), (now - peer->owed_since) / kSecond));

@@ -1,6 +1,7 @@
 // The server's side: strangers say hello and become peers, or are told why not.
 // The client's end is zmq_client.cpp; what both share is zmq_channel.hpp.
 #include <algorithm>
+#include <set>
 
 #include "transport/connection_book.hpp"
 #include "transport/zmq_channel.hpp"
@@ -10,6 +11,7 @@ namespace fedloom {
 namespace {
 
 constexpr std::size_t kMaxStrangers = 4096;
+constexpr std::size_t kPeersOfAKey = 4;
 
 class ZmqServer final : public ZmqChannel {
  public:
@@ -26,6 +28,8 @@ class ZmqServer final : public ZmqChannel {
   };
 
   void on_stranger(const Link::Packet& packet, const ParsedFrame& parsed) override {
+    // Whoever had this descriptor before is gone; its event was sent before this connection could begin.
+    read_link_events();
     Stranger& stranger = remember(packet.route, packet.descriptor);
     if (stranger.banned) {
       stats_.received.refused_bytes += packet.bytes;
@@ -51,7 +55,9 @@ class ZmqServer final : public ZmqChannel {
     refused(kNoPeer, reason, text);
     // Another version can at least read ours in the header of the answer.
     if (reason == Reason::version) send_loose(packet.route, notice_frame(FrameKind::refuse, reason, text));
-    if (++stranger.bad_frames >= options_.max_bad_frames) stranger.banned = true;
+    if (++stranger.bad_frames < options_.max_bad_frames) return;
+    stranger.banned = true;
+    doomed_.push_back(book_.give_up(packet.descriptor, ""));
   }
 
   void tell(Stranger& stranger, const std::string& route) {
@@ -60,8 +66,6 @@ class ZmqServer final : public ZmqChannel {
   }
 
   void greet(const Link::Packet& packet, const Frame& frame) {
-    // Whoever had this descriptor before is gone; its event was sent before this connection could begin.
-    read_link_events();
     Greeting theirs;
     std::string text;
     const Reason reason = parse(frame.body, theirs, text);
@@ -70,10 +74,9 @@ class ZmqServer final : public ZmqChannel {
       return;
     }
     stats_.received.control_bytes += packet.bytes;
-    if (!book_.greeted(packet.descriptor)) {
-      refused(kNoPeer, Reason::limit, from(packet.descriptor) + "says hello again and again");
+    if (!book_.greeted(packet.descriptor, executor_.now())) {
       remember(packet.route, packet.descriptor).banned = true;
-      return;
+      return hang_up(book_.give_up(packet.descriptor, "says hello again and again"));
     }
     if (peers_.size() >= options_.max_peers) {
       text = fmt::format("the server has its {} peers already", options_.max_peers);
@@ -88,7 +91,19 @@ class ZmqServer final : public ZmqChannel {
     Peer& peer = add_peer(++last_peer_, packet, theirs);
     instances_[theirs.instance] = peer.id;
     if (peer.descriptor >= 0) descriptors_[peer.descriptor] = peer.id;
+    if (!peer.key.empty()) limit_key(by_key_[peer.key], peer);
     queue_control(peer, make_frame({.kind = FrameKind::welcome}, encode(greeting())));
+  }
+
+  // One client has one connection, and for a while the one before it. More take places from others.
+  void limit_key(std::set<PeerId>& peers, const Peer& newest) {
+    peers.insert(newest.id);
+    if (peers.size() <= kPeersOfAKey) return;
+    Peer& oldest = *find(*peers.begin());
+    refused(oldest.id, Reason::duplicate,
+            from(oldest.descriptor) +
+                fmt::format("the key {} has {} newer connections", newest.key, kPeersOfAKey));
+    remove(oldest, Reason::duplicate, Farewell::silent, true);
   }
 
   void on_greeting(Peer& peer, const Link::Packet& packet, const ParsedFrame& parsed) override {
@@ -108,8 +123,7 @@ class ZmqServer final : public ZmqChannel {
   void on_link_event(const Link::Event& event) override {
     switch (event.kind) {
       case Link::Event::Kind::opened:
-        book_.opened(event.descriptor, event.host, event.name, executor_.now());
-        hang_up_on_overdue();
+        book_.opened(event.descriptor, event.host, event.name, event.cookie, executor_.now());
         break;
       case Link::Event::Kind::bad_handshake:
       case Link::Event::Kind::bad_key: failed_ = event; break;
@@ -120,12 +134,12 @@ class ZmqServer final : public ZmqChannel {
   }
 
   void on_down(int descriptor) {
-    if (failed_) {
+    if (failed_ && !book_.was_given_up(descriptor)) {
       const bool key = failed_->kind == Link::Event::Kind::bad_key;
       refused(kNoPeer, key ? Reason::key : Reason::malformed,
               from(descriptor) + fmt::format("a connection to {} that {}", failed_->endpoint, failed_->text));
-      failed_.reset();
     }
+    failed_.reset();
     book_.closed(descriptor);
     const auto found = descriptors_.find(descriptor);
     if (found != descriptors_.end()) {
@@ -135,14 +149,21 @@ class ZmqServer final : public ZmqChannel {
     std::erase_if(strangers_, [&](const auto& entry) { return entry.second.descriptor == descriptor; });
   }
 
-  void hang_up_on_overdue() {
-    for (const ConnectionBook::Overdue& overdue : book_.overdue(executor_.now())) {
-      refused(kNoPeer, Reason::limit, from(overdue.descriptor) + overdue.why);
-      link_->hang_up(overdue.descriptor, overdue.name);
-    }
+  // Everybody's hello has been read: whoever has none by now has said none.
+  void on_drained() override {
+    ZmqChannel::on_drained();
+    for (const ConnectionBook::Overdue& overdue : book_.overdue(executor_.now())) hang_up(overdue);
   }
-
-  void on_tick() override { hang_up_on_overdue(); }
+  void hang_up(const ConnectionBook::Overdue& overdue) {
+    refused(kNoPeer, Reason::limit, from(overdue.descriptor) + overdue.why);
+    link_->hang_up(overdue.descriptor, overdue.cookie);
+  }
+  // Whoever was banned has had the time to hear why.
+  void on_tick() override {
+    for (const ConnectionBook::Overdue& doomed : std::exchange(doomed_, {}))
+      link_->hang_up(doomed.descriptor, doomed.cookie);
+  }
+  void on_pause(Tick pause) override { book_.forgive(pause); }
 
   /// For the beginning of a refusal: whom it is about.
   std::string from(int descriptor) const {
@@ -159,7 +180,14 @@ class ZmqServer final : public ZmqChannel {
       instances_.erase(it);
     if (auto it = descriptors_.find(peer.descriptor); it != descriptors_.end() && is_this(*it))
       descriptors_.erase(it);
-    if (banned) remember(peer.route, peer.descriptor).banned = true;
+    if (banned) {
+      remember(peer.route, peer.descriptor).banned = true;
+      doomed_.push_back(book_.give_up(peer.descriptor, ""));
+    } else {
+      book_.left(peer.descriptor, executor_.now());
+    }
+    if (const auto key = by_key_.find(peer.key); key != by_key_.end() && key->second.erase(peer.id) > 0)
+      if (key->second.empty()) by_key_.erase(key);
   }
 
   Stranger& remember(const std::string& route, int descriptor) {
@@ -172,10 +200,12 @@ class ZmqServer final : public ZmqChannel {
 
   PeerId last_peer_ = 0;
   ConnectionBook book_;
+  std::vector<ConnectionBook::Overdue> doomed_;
   std::optional<Link::Event> failed_;  // a handshake, whose connection is about to be down
   std::unordered_map<std::string, Stranger> strangers_;
   std::unordered_map<std::uint64_t, PeerId> instances_;
   std::unordered_map<int, PeerId> descriptors_;
+  std::unordered_map<std::string, std::set<PeerId>> by_key_;  // ids ascend with time
 };
 
 }  // namespace

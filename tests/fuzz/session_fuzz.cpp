@@ -35,8 +35,10 @@ class Session {
     options.max_blobs = 16;
     options.max_peers = 3;
     options.max_half_open = 2;
-    options.heartbeat_interval = 3600 * kSecond;
-    options.heartbeat_timeout = 2 * options.heartbeat_interval;
+    options.heartbeat_timeout = 20 * kSecond;
+    options.stall_timeout = 5 * kSecond;
+    options.least_rate = 1'000'000;
+    options.max_control_frames = 20;
     options.instance = 1;
     options.send_rate = rates ? 1'000'000'000 : 0;
     options.receive_rate = rates ? 1'000'000'000 : 0;
@@ -49,9 +51,9 @@ class Session {
 
   void act(Script& input) {
     const std::string route = "route " + std::to_string(input.number<std::uint8_t>() % kRoutes);
-    switch (input.number<std::uint8_t>() % 10) {
+    switch (input.number<std::uint8_t>() % 11) {
       case 0: connect(route); break;
-      case 1: disconnect(route); break;
+      case 1: disconnect(route, input.number<std::uint8_t>() % 2 == 0); break;
       case 2: say(route, {some_bytes(input), some_bytes(input)}); break;
       case 3: hello(route, input.number<std::uint8_t>() % 4); break;
       case 4:
@@ -59,6 +61,7 @@ class Session {
       case 6: say(route, {well_formed_frame(input)}); break;
       case 7: replay(input.number<std::uint8_t>()); break;
       case 8: send(input); break;
+      case 9: executor_.run_until([] { return false; }, input.number<std::uint8_t>() * kSecond / 8); break;
       default: script_.full = !script_.full; break;
     }
     if (input.number<std::uint8_t>() % 2 == 0) turn();
@@ -92,19 +95,26 @@ class Session {
 
   void heard(Message&& message) { honest_heard_ = honest_heard_ || (honest_ && message.type == 7); }
 
+  // Descriptors are used again, as the system's are.
   void connect(const std::string& route) {
     if (script_.connected.contains(route)) return;
-    script_.connected[route] = ++descriptor_;
+    int descriptor = 100;
+    while (std::ranges::find(script_.connected, descriptor, &Connected::second) != script_.connected.end())
+      ++descriptor;
+    script_.connected[route] = descriptor;
     script_.event({.kind = Link::Event::Kind::opened,
-                   .descriptor = descriptor_,
-                   .host = route.substr(0, 6),
+                   .descriptor = descriptor,
+                   .host = descriptor % 2 == 0 ? "crowd" : route,
+                   .cookie = ++cookie_,
                    .name = route});
-    script_.event({.kind = Link::Event::Kind::up, .descriptor = descriptor_});
+    script_.event({.kind = Link::Event::Kind::up, .descriptor = descriptor});
   }
-  void disconnect(const std::string& route) {
+  void disconnect(const std::string& route, bool failed = false) {
     const auto found = script_.connected.find(route);
     if (found == script_.connected.end()) return;
-    script_.event({Link::Event::Kind::down, found->second, "script", ""});
+    if (failed)
+      script_.event({.kind = Link::Event::Kind::bad_handshake, .endpoint = "here", .text = "failed"});
+    script_.event({.kind = Link::Event::Kind::down, .descriptor = found->second});
     script_.connected.erase(found);
   }
   void say(const std::string& route, std::vector<std::vector<std::byte>> parts) {
@@ -147,7 +157,7 @@ class Session {
   AsioExecutor executor_;
   std::unique_ptr<Channel> channel_;
   std::vector<std::pair<std::string, std::vector<std::vector<std::byte>>>> said_;
-  int descriptor_ = 100;
+  std::uint64_t cookie_ = 0;
   int joined_ = 0;
   bool honest_ = false;
   bool honest_heard_ = false;

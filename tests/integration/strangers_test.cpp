@@ -63,6 +63,8 @@ class Replay {
  public:
   Replay(const std::string& endpoint, const std::string& said, bool curve)
       : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const timeval patience{60, 0};  // for who is hung up on without a word
+    (void)::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     const sockaddr_in address = address_of(endpoint);
     EXPECT_EQ(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
     constexpr std::uint64_t kGreeting = 64;

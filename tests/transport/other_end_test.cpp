@@ -50,6 +50,9 @@ TEST(OtherEnd, OfTcpIsItsAddress) {
   const OtherEnd other = other_end_of(connected.server);
   EXPECT_EQ(other.host, "127.0.0.1");
   EXPECT_EQ(other.name, "127.0.0.1:" + std::to_string(ntohs(connected.own.sin_port)));
+  EXPECT_NE(other.cookie, 0U);
+  EXPECT_EQ(other.cookie, other_end_of(connected.server).cookie);
+  EXPECT_NE(other.cookie, other_end_of(connected.client).cookie);
 }
 
 // ::1 is the only address of its network here.

@@ -102,9 +102,7 @@ class ScriptedLink final : public Link {
     script_.events.pop_front();
     return true;
   }
-  void hang_up(int descriptor, const std::string& /*name*/) override {
-    script_.hung_up.push_back(descriptor);
-  }
+  void hang_up(int descriptor, std::uint64_t /*cookie*/) override { script_.hung_up.push_back(descriptor); }
   void leave() override {
     ++script_.left;
     script_.close();

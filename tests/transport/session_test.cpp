@@ -108,7 +108,7 @@ TEST_F(SessionTest, AHelloTwiceIsOnePeer) {
   EXPECT_EQ(seen_.joined(), seen_.left() + 1);
 }
 
-// Once is enough, and a second time where an answer was lost.
+// Once is enough, and again where an answer was lost.
 TEST_F(SessionTest, WhoSaysHelloAgainAndAgainIsNotHeardAnyMore) {
   connect("route");
   for (std::uint64_t i = 0; i < 30; ++i) hello("route", 7);
@@ -116,6 +116,7 @@ TEST_F(SessionTest, WhoSaysHelloAgainAndAgainIsNotHeardAnyMore) {
   EXPECT_EQ(seen_.joined(), 16U);
   EXPECT_EQ(seen_.left(), 16U);
   EXPECT_EQ(seen_.refusals.front().text, "10.0.0.7:101: says hello again and again");
+  EXPECT_EQ(script_.hung_up, std::vector<int>{101});
 }
 
 TEST_F(SessionTest, RefusalsNameWhomTheyAreAbout) {
@@ -143,24 +144,47 @@ TEST_F(SessionTest, TooManyThatSayNothingAreHungUpOn) {
   EXPECT_EQ(script_.hung_up.size(), 1U);
 }
 
-// Well-formed frames, ten thousand between two heartbeats; the third too many ends it.
+// Well-formed frames, more than may come between two heartbeats; the third too many ends it, and the
+// connection too once it has heard why.
 TEST_F(SessionTest, AFloodOfControlFramesIsRefused) {
   ChannelOptions options;
-  options.heartbeat_interval = 100 * kSecond / 60;  // which counts as one second
+  options.heartbeat_interval = 3600 * kSecond;
+  options.heartbeat_timeout = 2 * options.heartbeat_interval;
+  options.max_control_frames = 10;
   open(options);
   connect("flood");
   hello("flood", 7);
   const OutFrame heartbeat = make_frame({.kind = FrameKind::heartbeat}, encode_instance(7));
-  for (int i = 0; i < 10'010; ++i) say("flood", heartbeat);
+  for (int i = 0; i < 12; ++i) say("flood", heartbeat);
+  ASSERT_TRUE(wait([&] { return seen_.refused(Reason::limit) == 2 && all_read(); }));
+  EXPECT_EQ(seen_.left(), 0U);
+  say("flood", heartbeat);
   ASSERT_TRUE(wait([&] { return seen_.left() == 1; }));
   EXPECT_EQ(seen_.changes.back().reason, Reason::limit);
 }
 
-// It drips, so that it never stalls, and others wait: half of the memory is all that such peers are left.
+// Hello and then nothing, a thousand times from one host: what is left of them are connections like any other
+// that says nothing.
+TEST_F(SessionTest, ConnectionsWhoseConversationIsOverAreHungUpOn) {
+  ChannelOptions options;
+  options.heartbeat_interval = 5 * kMillisecond;
+  options.heartbeat_timeout = 20 * kMillisecond;
+  options.max_half_open = 10;
+  open(options);
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    connect("mute " + std::to_string(i));
+    hello("mute " + std::to_string(i), 1000 + i);
+  }
+  ASSERT_TRUE(wait([&] { return seen_.left() == 100; }));
+  ASSERT_TRUE(wait([&] { return script_.hung_up.size() == 90; }));
+}
+
+// It drips, so that it never stalls, and others wait: it makes way once it is slower than the least rate.
 TEST_F(SessionTest, ASlowMessageMakesWayForThoseWhoWait) {
   ChannelOptions options;
   options.heartbeat_interval = 10 * kMillisecond;
   options.stall_timeout = 50 * kMillisecond;
+  options.least_rate = 60U << 20U;  // 6 MiB in 100 ms
   options.receive_budget_bytes = 8U << 20U;
   open(options);
   const auto announce = [&](const std::string& route, std::uint64_t size) {

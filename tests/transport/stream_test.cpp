@@ -82,9 +82,9 @@ TEST(Stream, WhoAnnouncesManyMessagesHoldsLittle) {
               Reason::none);
   };
   for (std::uint32_t stream = 1; stream <= 16; ++stream) announce(stream, 3 * kMiB);
-  EXPECT_EQ(pair.memory->used(), 6 * kMiB);  // the third would make nine, an eighth of the budget is eight
-  EXPECT_EQ(pair.in->held(), 6 * kMiB);
-  EXPECT_EQ(pair.replies.size(), 2U);
+  EXPECT_EQ(pair.memory->used(), 9 * kMiB);  // 3 and 6; the fourth would make it 3 and 9, and 8 is an eighth
+  EXPECT_EQ(pair.in->held(), 9 * kMiB);
+  EXPECT_EQ(pair.replies.size(), 3U);
   pair.in.reset();
   EXPECT_EQ(pair.memory->used(), 0U);
 }

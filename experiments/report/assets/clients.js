@@ -56,12 +56,12 @@ let spreadChoice = 0;
 
 function drawClients() {
   const choices = spreadRuns();
-  if (choices.length === 0) return byId("clients")?.remove();
+  if (!shows("clients", choices.length > 0)) return;
   const {run, index} = choices[Math.min(spreadChoice, choices.length - 1)];
   const color = seriesColor(data.groups.findIndex((group) => group.runs.includes(index)));
   drawFan(run, color);
   drawHistogram(run, color);
-  byId("clients-controls").replaceChildren(...runPicker(choices, spreadChoice, (choice) => {
+  renew(byId("clients-controls"), ...runPicker(choices, spreadChoice, (choice) => {
     spreadChoice = choice;
     drawClients();
   }));

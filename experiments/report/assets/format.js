@@ -16,6 +16,18 @@ function element(tag, attributes, ...children) {
   return node;
 }
 
+/// Hides the section where it has nothing to show, and says whether it has: a run that goes on may come to it.
+function shows(id, something) {
+  byId(id).hidden = !something;
+  return something;
+}
+
+/// Children anew, unless they would look as the old ones: what is as it was keeps the focus of the keyboard.
+function renew(parent, ...children) {
+  const fresh = element("div", {}, ...children);
+  if (fresh.innerHTML !== parent.innerHTML) parent.replaceChildren(...fresh.childNodes);
+}
+
 const none = "–";
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 const percent = (share, digits = 2) => (known(share) ? `${(100 * share).toFixed(digits)} %` : none);

@@ -169,15 +169,15 @@ function ganttCaption(gantt) {
 }
 
 function drawGantt() {
-  if (!byId("gantt")) return;
+  if (!shows("gantt", data.timeline !== null)) return;
   const choices = data.timeline.gantts.map((gantt) => ({run: data.runs[gantt.run], index: gantt.run, gantt}));
-  const {gantt} = choices[Math.min(ganttChoice, choices.length - 1)];
-  if (gantt.bars.row.length === 0) return byId("gantt")?.remove();
+  const gantt = choices[Math.min(ganttChoice, choices.length - 1)]?.gantt;
+  if (!shows("gantt", gantt && gantt.bars.row.length > 0)) return;
   const canvas = byId("gantt-canvas");
   followGantt(canvas, gantt, paintGantt(canvas, gantt));
   ganttLegend(gantt);
   ganttCaption(gantt);
-  byId("gantt-controls").replaceChildren(...runPicker(choices, ganttChoice, (choice) => {
+  renew(byId("gantt-controls"), ...runPicker(choices, ganttChoice, (choice) => {
     ganttChoice = choice;
     drawGantt();
   }));

@@ -25,7 +25,7 @@ function longestOf(name, split) {
   let longest = 0;
   for (const group of data.groups) {
     const curve = curveOf(group, split);
-    if (curve)
+    if (curve && curve[name])  // traffic is not known before the first evaluation
       for (const value of curve[name])
         if (known(value) && value > longest) longest = value;
   }

@@ -3,18 +3,12 @@
 const kEvery = 2000;  // milliseconds
 const live = document.documentElement.dataset.live === "1";
 
-/// What the page is made of; when that changes it is made anew.
-const shapeOf = (d) => JSON.stringify([
-  d.runs.map((run) => [Object.keys(run.splits || {}), Boolean(run.stages)]), d.groups.length,
-  d.timeline !== null, Object.keys(d)
-]);
-
 function say(text, state) {
   byId("live").textContent = text;
   byId("live").dataset.state = state;
 }
 
-async function follow() {
+async function look() {
   let fresh = null;
   try {
     const answer = await fetch("data.json", {cache: "no-store"});
@@ -24,18 +18,18 @@ async function follow() {
   }
   if (fresh === null) {
     say("the run is over, or its server is gone; this is the last that was heard", "off");
-  } else if (shapeOf(fresh) !== shapeOf(data)) {
-    location.reload();
-    return;
   } else {
     Object.assign(data, fresh);
     drawEverything();
     say("live", "on");
   }
-  setTimeout(follow, kEvery);
 }
+
+// What cannot be drawn at one time may be at the next.
+const follow = () => look().finally(() => setTimeout(follow, kEvery));
 
 if (live) {
   byId("live").hidden = false;
+  say("live", "on");
   setTimeout(follow, kEvery);
 }

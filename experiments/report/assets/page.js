@@ -45,29 +45,24 @@ function drawControls() {
     rememberView();
     drawControls();
     drawLearning();
-    if (byId("reported")) drawReported();
+    drawReported();
   };
   const splits = splitNames();
-  byId("controls")
-      .replaceChildren(
-          ...[choice("against", abscissae(), view.x, (x) => change({x})),
-              splits.length > 1 ?
-                  choice("data", splits.map((name) => [name, name]), view.split, (split) => change({split})) :
-                  null,
-              choice(
-                  "show", [["accuracy", false], ["error, log", true]], view.error,
-                  (error) => change({error})),
-              choice("loss", [["linear", false], ["log", true]], view.log, (log) => change({log})),
-              data.groups.some((group) => group.runs.length > 1) ?
-                  choice(
-                      "seeds", [["range", false], ["single", true]], view.seeds, (seeds) => change({seeds})) :
-                  null,
-  ].filter((control) => control !== null));
+  renew(
+      byId("controls"), choice("against", abscissae(), view.x, (x) => change({x})),
+      splits.length > 1 ?
+          choice("data", splits.map((name) => [name, name]), view.split, (split) => change({split})) :
+          null,
+      choice("show", [["accuracy", false], ["error, log", true]], view.error, (error) => change({error})),
+      choice("loss", [["linear", false], ["log", true]], view.log, (log) => change({log})),
+      data.groups.some((group) => group.runs.length > 1) ?
+          choice("seeds", [["range", false], ["single", true]], view.seeds, (seeds) => change({seeds})) :
+          null);
   const toggle = (index) => () => {
     if (!view.hidden.delete(index)) view.hidden.add(index);
     change({});
   };
-  byId("legend").replaceChildren(...(
+  renew(byId("legend"), ...(
       data.groups.length < 2 ?
           [] :
           data.groups.map(
@@ -110,23 +105,16 @@ function recallView() {
 
 function drawAll() {
   fillCards();
-  if (splitNames().length > 0) {
+  if (shows("learning", splitNames().length > 0)) {
     drawControls();
     drawLearning();
-  } else if (byId("learning")) {
-    byId("learning")?.remove();
   }
-  if (reportedNames().length > 0)
-    drawReported();
-  else
-    byId("reported")?.remove();
-  if (data.timeline !== null)
-    drawTiming();
-  else
-    for (const id of ["timing", "gantt"]) byId(id)?.remove();
-  if (byId("stages")) drawStages();
-  if (byId("clients")) drawClients();
-  if (byId("partition")) drawPartition();
+  drawReported();
+  if (shows("timing", data.timeline !== null)) drawTiming();
+  drawGantt();
+  drawStages();
+  drawClients();
+  drawPartition();
 }
 
 function switchTheme(name) {
@@ -154,6 +142,7 @@ function fillHead() {
 }
 
 function drawEverything() {
+  recallView();  // of what there was not when the page was opened, too
   fillHead();
   drawAll();
   fillResults();
@@ -161,7 +150,6 @@ function drawEverything() {
   fillSettings();
 }
 
-recallView();
 drawEverything();
 byId("theme").onclick = () => {
   themeChosen = true;
@@ -175,7 +163,7 @@ let resizing = 0;
 window.addEventListener("resize", () => {
   cancelAnimationFrame(resizing);
   resizing = requestAnimationFrame(() => {
-    if (byId("partition")) drawPartition();
-    if (byId("gantt")) drawGantt();
+    drawPartition();
+    drawGantt();
   });
 });

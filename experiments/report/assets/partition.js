@@ -123,7 +123,7 @@ function followPointer(canvas, {g}, classes) {
 
 function drawPartition() {
   const choices = partitionRuns();
-  if (choices.length === 0) return byId("partition")?.remove();
+  if (!shows("partition", choices.length > 0)) return;
   const partition = choices[Math.min(partitionView.choice, choices.length - 1)].run.partition;
   const canvas = byId("partition-canvas");
   followPointer(canvas, paintPartition(canvas, partition), partition.classes);
@@ -132,12 +132,12 @@ function drawPartition() {
       "partition-caption", "Examples by client (columns) and class (rows)",
       `· bars: examples per client${
           shown < partition.total ? ` · ${count(shown)} of ${count(partition.total)} clients` : ""}`);
-  byId("partition-controls")
-      .replaceChildren(
-          ...runPicker(choices, partitionView.choice, (choice) => redrawPartition({choice})),
-          choice(
-              "order", [["client", "client"], ["main class", "class"], ["size", "size"]], partitionView.order,
-              (order) => redrawPartition({order})));
+  renew(
+      byId("partition-controls"),
+      ...runPicker(choices, partitionView.choice, (choice) => redrawPartition({choice})),
+      choice(
+          "order", [["client", "client"], ["main class", "class"], ["size", "size"]], partitionView.order,
+          (order) => redrawPartition({order})));
 }
 
 function redrawPartition(change) {

@@ -24,8 +24,9 @@ function reportedLines(name) {
 
 function drawReported() {
   const names = reportedNames();
+  if (!shows("reported", names.length > 0)) return;
   const charts = byId("reported-charts");
-  if (charts.childElementCount === 0)
+  if (charts.childElementCount !== names.length)
     charts.replaceChildren(...names.map(
         (name) => element(
             "figure", {}, element("figcaption", {}, element("b", {}, name.replaceAll("_", " "))),

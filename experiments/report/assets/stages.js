@@ -64,11 +64,11 @@ let stageChoice = 0;
 
 function drawStages() {
   const choices = stageRuns();
-  if (choices.length === 0) return byId("stages")?.remove();
+  if (!shows("stages", choices.length > 0)) return;
   const {run} = choices[Math.min(stageChoice, choices.length - 1)];
   drawStageCurves(run.stages);
   fillStageMatrix(run.stages);
-  byId("stages-controls").replaceChildren(...runPicker(choices, stageChoice, (choice) => {
+  renew(byId("stages-controls"), ...runPicker(choices, stageChoice, (choice) => {
     stageChoice = choice;
     drawStages();
   }));

@@ -120,7 +120,7 @@ function fillResults() {
 
 function fillMachine() {
   const withFigures = data.runs.filter((run) => run.figures.cpu || run.figures.client_trainings > 0);
-  if (withFigures.length === 0) return byId("machine")?.remove();
+  if (!shows("machine", withFigures.length > 0)) return;
   const memory = (figures) => {
     const peaks = Object.entries(figures.peak_rss_bytes || {});
     if (peaks.length === 0) return none;
@@ -156,11 +156,17 @@ function settingsTable(rows) {
                           setting.differs ? {class: "differs"} : {})))));
 }
 
+let settingsShown = null;
+
 function fillSettings() {
-  if (data.settings.length === 0) return byId("settings")?.remove();
+  if (!shows("settings", data.settings.length > 0)) return;
+  // Once, so that the list stays open or closed as its reader left it.
+  if (settingsShown === JSON.stringify(data.settings)) return;
+  settingsShown = JSON.stringify(data.settings);
   const differing = data.settings.filter((setting) => setting.differs);
   const equal = data.settings.filter((setting) => !setting.differs);
   const body = byId("settings-body");
+  body.replaceChildren();
   if (differing.length > 0) body.append(settingsTable(differing));
   if (equal.length === 0) return;
   const title =

@@ -143,5 +143,4 @@ function drawTiming() {
   drawStaleness();
   drawBusy();
   drawTraffic();
-  drawGantt();
 }

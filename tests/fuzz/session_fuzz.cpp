@@ -142,11 +142,7 @@ class Session {
     channel_->send(peer, std::move(message));
   }
   void turn() {
-    for (int i = 0; i < 8 || (!script_.packets.empty() && i < 1000); ++i) {
-      bool done = false;
-      executor_.post([&done] { done = true; });
-      executor_.run_until([&done] { return done; }, kSecond);
-    }
+    executor_.run_until([] { return false; }, kMillisecond);
     for (const int descriptor : std::exchange(script_.hung_up, {})) {
       const auto found = std::ranges::find(script_.connected, descriptor, &Connected::second);
       if (found != script_.connected.end()) disconnect(std::string(found->first));

@@ -108,6 +108,8 @@ TEST_F(BrowserTest, TheStatusPageFollowsTheServer) {
   // Traffic is not known before the first round has ended.
   browser_->value("delete data.runs[0].train.up; drawEverything()");
   EXPECT_EQ(browser_->complaints(), Names{});
+  // With the next look all is there again.
+  EXPECT_EQ(browser_->value("cards(() => empty().length === 0)"), true);
 
   federation.server().signal(SIGTERM);
   EXPECT_EQ(federation.server().wait().code, 130);

@@ -22,12 +22,11 @@ TensorMap KeptState::load(ClientId client, std::uint32_t version) {
     const bool kept_from_us = ::access(file.c_str(), R_OK) != 0 && errno != ENOENT;
     if (lost_ == Lost::refuse || kept_from_us)
       throw user_error(
-          "the state that client {} kept of task {} is lost: {}; bring the file back, or start the client "
-          "with "
-          "--forget-state to go on without it",
-          client, version, error.what());
-    warn_(fmt::format("client {} goes on without the state that it kept of task {}: {}", client, version,
-                      error.what()));
+          "the state kept of task {} is lost: {}; bring the file back, or start the client with "
+          "--forget-state to "
+          "go on without it",
+          version, error.what());
+    warn_(fmt::format("goes on without the state kept of task {}: {}", version, error.what()));
     return {};
   }
 }

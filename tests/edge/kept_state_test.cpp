@@ -38,7 +38,7 @@ TEST_F(KeptStateTest, WhatIsLostIsToldWithTheWayOn) {
     FAIL() << "there is nothing";
   } catch (const UserError& error) {
     const std::string text = error.what();
-    EXPECT_NE(text.find("client 3 kept of task 7 is lost"), std::string::npos) << text;
+    EXPECT_NE(text.find("the state kept of task 7 is lost"), std::string::npos) << text;
     EXPECT_NE(text.find("--forget-state"), std::string::npos) << text;
   }
 }
@@ -51,8 +51,7 @@ TEST_F(KeptStateTest, GoesOnWithoutWhatIsMissingOrDamagedWhenTold) {
     if (entry.is_regular_file()) std::filesystem::resize_file(entry.path(), 10);
   EXPECT_TRUE(kept.load(3, 7).empty());
   ASSERT_EQ(warned_.size(), 2U);
-  EXPECT_TRUE(warned_[0].starts_with("client 3 goes on without the state that it kept of task 6: "))
-      << warned_[0];
+  EXPECT_TRUE(warned_[0].starts_with("goes on without the state kept of task 6: ")) << warned_[0];
 }
 
 }  // namespace

@@ -179,39 +179,61 @@ TEST_F(SessionTest, ConnectionsWhoseConversationIsOverAreHungUpOn) {
   ASSERT_TRUE(wait([&] { return script_.hung_up.size() == 90; }));
 }
 
-// It drips, so that it never stalls, and others wait: it makes way once it is slower than the least rate.
-TEST_F(SessionTest, ASlowMessageMakesWayForThoseWhoWait) {
-  ChannelOptions options;
-  options.heartbeat_interval = 10 * kMillisecond;
-  options.stall_timeout = 50 * kMillisecond;
-  options.least_rate = 60U << 20U;  // 6 MiB in 100 ms
-  options.receive_budget_bytes = 8U << 20U;
-  open(options);
-  const auto announce = [&](const std::string& route, std::uint64_t size) {
+// A peer that drips, so that it never stalls, beside one that waits for the memory that it holds.
+class SlowMessageTest : public SessionTest {
+ protected:
+  void begin(std::uint64_t least_rate) {
+    ChannelOptions options;
+    options.heartbeat_interval = 10 * kMillisecond;
+    options.stall_timeout = 50 * kMillisecond;
+    options.least_rate = least_rate;
+    options.receive_budget_bytes = 8U << 20U;
+    open(options);
+    connect("slow");
+    hello("slow", 7);
+    announce("slow", 6U << 20U);
+    ASSERT_TRUE(wait([&] { return channel_->stats().receive_bytes > 0; }));
+  }
+  void others_wait() {
+    connect("waiting");
+    hello("waiting", 8);
+    announce("waiting", 4U << 20U);
+  }
+  void announce(const std::string& route, std::uint64_t size) {
     std::vector<std::byte> body;
     append(body, MessageShape{1, 0, {size}});
     say(route, make_frame({.kind = FrameKind::announce, .stream = 1}, body));
-  };
-  std::uint64_t sent = 0;
-  const auto drip = [&] {
+  }
+  bool drip_until(const std::function<bool()>& done) {
     const std::vector<std::byte> byte(1);
-    say("slow", make_frame({.kind = FrameKind::chunk, .stream = 1, .offset = sent++}, byte));
-  };
-  connect("slow");
-  hello("slow", 7);
-  announce("slow", 6U << 20U);
-  ASSERT_TRUE(wait([&] { return channel_->stats().receive_bytes > 0; }));
-  // Alone it may take its time.
-  const Tick begin = executor_.now();
-  ASSERT_TRUE(wait([&] { return drip(), executor_.now() - begin > 200 * kMillisecond; }));
-  EXPECT_EQ(seen_.left(), 0U);
-  connect("waiting");
-  hello("waiting", 8);
-  announce("waiting", 4U << 20U);
-  ASSERT_TRUE(wait([&] { return drip(), seen_.left() == 1; }));
+    return wait([&] {
+      say("slow", make_frame({.kind = FrameKind::chunk, .stream = 1, .offset = sent_++}, byte));
+      return done();
+    });
+  }
+  bool drip_for(Tick time) {
+    const Tick begin = executor_.now();
+    return drip_until([&] { return executor_.now() - begin > time; });
+  }
+  std::uint64_t sent_ = 0;
+};
+
+TEST_F(SlowMessageTest, MakesWayForThoseWhoWait) {
+  begin(60U << 20U);  // 6 MiB in 100 ms
+  ASSERT_TRUE(drip_for(300 * kMillisecond));
+  EXPECT_EQ(seen_.left(), 0U) << "alone it may take its time";
+  others_wait();
+  ASSERT_TRUE(drip_until([&] { return seen_.left() == 1; }));
   EXPECT_EQ(seen_.changes.back(), (Recorder::Change{1, PeerChange::left, Reason::late}));
   EXPECT_EQ(seen_.refused(Reason::late), 1U);
   ASSERT_TRUE(wait([&] { return channel_->stats().receive_bytes == 4U << 20U; }));
+}
+
+TEST_F(SlowMessageTest, IsLeftTheTimeThatItsSizeTakesAtTheLeastRate) {
+  begin(1U << 20U);  // 6 s
+  others_wait();
+  ASSERT_TRUE(drip_for(300 * kMillisecond));
+  EXPECT_EQ(seen_.left(), 0U);
 }
 
 // ---- the client's end ----
